@@ -1,0 +1,25 @@
+BIN := .venv/bin
+
+.PHONY: help demo test check clean
+help:                  ## Show these targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
+
+.venv/ready: pyproject.toml
+	python3 -m venv --clear .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable . --group dev
+	touch $@
+
+demo: .venv/ready      ## Run the whole investigation on the sample in data/
+	$(BIN)/flowlens demo
+
+test: .venv/ready      ## Run every test
+	$(BIN)/pytest
+
+check: .venv/ready     ## Lint and type-check
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+clean:                 ## Remove the environment
+	rm -rf .venv

@@ -1,0 +1,1 @@
+"""VPC flow logs in; an owned, named, judged egress graph out."""

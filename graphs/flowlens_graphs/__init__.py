@@ -1,0 +1,1 @@
+"""Frames to networkx graphs, pictures and exports."""

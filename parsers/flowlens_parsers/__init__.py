@@ -1,0 +1,1 @@
+"""Bytes to typed Polars frames: flow logs in every delivery, and resolver query logs."""
