@@ -1,0 +1,123 @@
+"""What readers hand on: typed frames with a full account of every line."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from flowlens_parsers.fields import SCHEMA, TIME
+
+__all__ = [
+    "ANSWERS",
+    "COVERAGE",
+    "LINE",
+    "REJECTS",
+    "TEXT",
+    "Batch",
+    "Layout",
+    "Options",
+    "reject",
+    "rejects",
+]
+
+#: Type of the column `line`: 1-based line, message or row number in the decompressed object.
+LINE = pl.UInt64()
+
+#: Characters of a rejected line that are kept.
+TEXT = 200
+
+COVERAGE: dict[str, pl.DataType] = {
+    "observer": pl.String(),  # interface, or nat-…, or tgw-attach-…
+    "status": pl.String(),  # NODATA, SKIPDATA, or a status nobody knows yet
+    "start": TIME,
+    "end": TIME,
+    "source": pl.String(),
+}
+
+REJECTS: dict[str, pl.DataType] = {
+    "source": pl.String(),
+    "line": LINE,
+    "reason": pl.String(),  # one of errors.REASONS
+    "text": pl.String(),  # the first TEXT characters
+}
+
+ANSWERS: dict[str, pl.DataType] = {
+    "time": TIME,
+    "srcaddr": pl.String(),
+    "instance": pl.String(),
+    "vpc_id": pl.String(),
+    "name": pl.String(),  # lower case, no trailing dot
+    "type": pl.String(),
+    "rcode": pl.String(),
+    "answers": pl.List(pl.Struct({"type": pl.String(), "rdata": pl.String()})),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records of one layout with what could not become a record.
+
+    ``records.height + coverage.height + rejects.height == lines`` always holds.
+    """
+
+    records: pl.DataFrame  # typed after fields.SCHEMA; unknown fields String; `line` last
+    coverage: pl.DataFrame
+    rejects: pl.DataFrame
+    lines: int  # data lines, without headers and blank lines
+    headers: int = 0
+    unknown: tuple[str, ...] = ()  # field names nobody knows
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns an object will give, known from its first bytes."""
+
+    kind: str  # a key of formats.FORMATS
+    fields: tuple[str, ...]  # column names in the order of the object
+
+    @property
+    def schema(self) -> dict[str, pl.DataType]:
+        """Column -> dtype; a field nobody knows is text.
+
+        >>> Layout("text", ("srcport", "colour")).schema
+        {'srcport': UInt16, 'colour': String}
+        """
+        return {name: SCHEMA.get(name, pl.String()) for name in self.fields}
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The fields that AWS does not document."""
+        return tuple(name for name in self.fields if name not in SCHEMA)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the caller wants an object read."""
+
+    format: str | None = None  # AWS log format for text and messages without a header
+    columns: tuple[str, ...] | None = None  # columns wanted in `records`; counts never depend on it
+    size: int = 8 << 20  # bytes of text, or rows, that a batch is made of: about
+
+
+def rejects(rows: Sequence[tuple[int, str, str]], source: str) -> pl.DataFrame:
+    """Return a frame of `REJECTS` from (line, reason, text) rows.
+
+    >>> rejects([(7, "not json", "{")], "a.gz").rows()
+    [('a.gz', 7, 'not json', '{')]
+    """
+    cut = [(source, line, reason, text[:TEXT]) for line, reason, text in rows]
+    return pl.DataFrame(cut, schema=REJECTS, orient="row")
+
+
+def reject(line: int, reason: str, text: str, source: str) -> Batch:
+    """Return the batch of one unreadable line.
+
+    >>> reject(1, "unknown format", "PK", "a.zip").lines
+    1
+    """
+    return Batch(
+        records=pl.DataFrame(schema={"line": LINE}),
+        coverage=pl.DataFrame(schema=COVERAGE),
+        rejects=rejects([(line, reason, text)], source),
+        lines=1,
+    )
