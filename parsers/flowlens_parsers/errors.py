@@ -21,6 +21,7 @@ __all__ = [
     "NOT_UTF8",
     "RANGE",
     "REASONS",
+    "RESOLVER",
     "TRUNCATED",
     "UNKNOWN",
     "VALUES",
@@ -41,6 +42,7 @@ LONG = "line too long"
 TRUNCATED = "truncated"
 DAMAGED = "damaged"
 UNKNOWN = "unknown format"
+RESOLVER = "resolver query log: give it with --dns"
 
 REASONS: tuple[str, ...] = (
     VALUES,
@@ -55,6 +57,7 @@ REASONS: tuple[str, ...] = (
     TRUNCATED,
     DAMAGED,
     UNKNOWN,
+    RESOLVER,
 )
 
 
