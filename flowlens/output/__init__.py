@@ -1,0 +1,118 @@
+"""Results out: a file by its extension, a table on a terminal, text in a pipe."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+import polars as pl
+
+from flowlens.errors import OutputError, UsageError
+from flowlens.output import text
+from flowlens.output.table import Shown, show
+
+__all__ = ["FORMATS", "Shown", "place", "write"]
+
+Writer = Callable[[pl.LazyFrame, BinaryIO, str], int]
+
+
+def _parquet(frame: pl.LazyFrame, stream: BinaryIO, _: str) -> int:
+    """Write Parquet, streaming."""
+    frame.sink_parquet(stream)
+    return 0
+
+
+def _arrow(frame: pl.LazyFrame, stream: BinaryIO, _: str) -> int:
+    """Write an Arrow IPC file, streaming."""
+    frame.sink_ipc(stream)
+    return 0
+
+
+#: Name of a format, which is also its file extension -> its writer.
+FORMATS: dict[str, Writer] = {
+    "arrow": _arrow,
+    "csv": text.csv,
+    "json": text.rows,
+    "md": text.markdown,
+    "ndjson": text.ndjson,
+    "parquet": _parquet,
+    "tsv": text.tsv,
+}
+BINARY = frozenset({"arrow", "parquet"})
+
+
+def write(
+    frame: pl.LazyFrame | pl.DataFrame,
+    table: str,
+    *,
+    path: Path | None = None,
+    form: str | None = None,
+    limit: int | None = None,
+    stream: TextIO | None = None,
+) -> Shown:
+    """Write a table to a file, or to a stream in the form that suits it.
+
+    Args:
+        frame: the rows.
+        table: its name, for JSON's schema (``flowlens.edges/1``) and the choice of columns.
+        path: the file; its extension decides unless `form` does. None or ``-`` is the stream.
+        form: one of `FORMATS`, or ``table``.
+        limit: rows at most.
+        stream: standard output unless given.
+
+    Raises:
+        UsageError: the form or the extension is not known.
+        OutputError: the file cannot be written.
+    """
+    stream = stream or sys.stdout
+    to_stream = path is None or str(path) == "-"
+    form = form or (_by_place(stream) if path is None or to_stream else _by_name(path))
+    lazy = frame.lazy()
+    if form == "table" and to_stream:
+        return show(lazy, stream, table, limit)
+    if form not in FORMATS:
+        msg = f"{form!r} is not a format; use one of {', '.join(FORMATS)}"
+        raise UsageError(msg)
+    lazy = lazy if limit is None else lazy.head(limit)
+    if path is not None and not to_stream:
+        with place(path) as file:
+            return Shown(FORMATS[form](lazy, file, table))
+    if form in BINARY and stream.isatty():
+        msg = f"a terminal cannot show {form}; use -o FILE or a pipe"
+        raise UsageError(msg)
+    return Shown(FORMATS[form](lazy, stream.buffer, table))
+
+
+@contextmanager
+def place(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that appears under its name only when it is whole.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            yield file
+        part.replace(path)
+    except OSError as problem:
+        msg = f"{path} cannot be written: {problem.strerror or problem}"
+        raise OutputError(msg) from problem
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _by_place(stream: TextIO) -> str:
+    """Choose for a terminal or a pipe."""
+    return "table" if stream.isatty() else "tsv"
+
+
+def _by_name(path: Path) -> str:
+    """Choose by a file's extension."""
+    form = path.suffix.removeprefix(".").lower()
+    if form not in FORMATS:
+        known = " ".join(f".{name}" for name in FORMATS)
+        msg = f"{path.name!r} does not say its format; end it with one of {known}, or use --as"
+        raise UsageError(msg)
+    return form

@@ -1,0 +1,127 @@
+"""A table for a terminal: human units, cut to the width, and text that cannot steer it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TextIO
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flowlens import words
+from flowlens.output import flat
+
+__all__ = ["Shown", "show"]
+
+#: Rows that are shown when nobody said how many.
+ROWS = 50
+WIDEST = 44
+#: The columns that people need first; the others follow while the terminal has room.
+VIEWS: dict[str, tuple[str, ...]] = {
+    "conversations": (
+        "hour", "client", "server", "server_port", "protocol", "action", "bytes_out", "bytes_in",
+        "connections", "orientation", "observer",
+    ),
+    "edges": (
+        "hour", "client_owner", "client", "destination", "server_port", "protocol", "bytes_out",
+        "bytes_in", "expected", "path", "action", "connections", "why",
+    ),
+    "findings": (
+        "severity", "owner", "destination", "server_port", "protocol", "bytes_out", "first_seen",
+        "text", "id",
+    ),
+    "records": (
+        "start", "interface_id", "srcaddr", "srcport", "dstaddr", "dstport", "protocol", "action",
+        "packets", "bytes", "tcp_flags", "flow_direction", "account_id",
+    ),
+}  # fmt: skip
+STYLES = {"critical": "bold red", "high": "bold red", "medium": "yellow", "no": "bold red"}
+SIGNS = {"critical": "◆ ", "high": "◆ ", "medium": "◆ ", "low": "◇ ", "info": "◇ "}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came out: how many rows, whether there were more, and which columns had no room."""
+
+    rows: int
+    more: bool = False
+    hidden: tuple[str, ...] = ()
+
+
+def show(frame: pl.LazyFrame, stream: TextIO, name: str, limit: int | None = None) -> Shown:
+    """Print a table, `limit` rows of it or `ROWS`."""
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    wanted = ROWS if limit is None else limit
+    rows = _open(frame.head(wanted + 1)).collect(engine="streaming")
+    more, rows = rows.height > wanted, rows.head(wanted)
+    cells = {column: _cells(rows[column]) for column in _order(rows, name)}
+    kept: list[str] = []
+    room = console.width
+    for column, texts in cells.items():
+        width = min(WIDEST, max([len(column), *map(len, texts)]))
+        if room < width and kept:
+            break
+        room -= width + 2
+        kept.append(column)
+    _print(console, rows, {column: cells[column] for column in kept})
+    return Shown(rows.height, more, tuple(column for column in cells if column not in kept))
+
+
+def _print(console: Console, rows: pl.DataFrame, cells: dict[str, list[str]]) -> None:
+    """Lay the cells out."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for at, column in enumerate(cells, 1):
+        right = rows.schema[column].is_numeric()
+        table.add_column(
+            Text(column.upper().replace("_", " ")),
+            justify="right" if right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            # The last one, often a sentence, has what is left of the line.
+            max_width=WIDEST if at < len(cells) else None,
+        )
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*(Text(cell, style=STYLES.get(cell.lstrip("◆◇ "), "")) for cell in row))
+    console.print(table)
+
+
+def _open(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Replace the numbers of a finding by the two that tell most, and leave its evidence out."""
+    schema = frame.collect_schema()
+    if "numbers" not in schema:
+        return frame
+    parts = [pl.col("numbers").struct.field(name) for name in ("bytes_out", "records")]
+    return frame.with_columns(parts).drop("numbers", "evidence", strict=False)
+
+
+def _order(rows: pl.DataFrame, name: str) -> list[str]:
+    """Put the columns that people need first."""
+    view = [column for column in VIEWS.get(name, ()) if column in rows.columns]
+    rest = [column for column in rows.columns if column not in view]
+    return view + rest
+
+
+def _cells(column: pl.Series) -> list[str]:
+    """Write a column for people."""
+    return [_cell(column.name, value) for value in column.to_list()]
+
+
+def _cell(name: str, value: object) -> str:
+    """Write a value for people."""
+    if isinstance(value, datetime):
+        return _moment(value)
+    if not isinstance(value, int) or name.endswith("port"):
+        return (
+            SIGNS.get(str(value), "") + flat.plain(value)
+            if name == "severity"
+            else flat.plain(value)
+        )
+    if name.startswith("bytes"):
+        return words.size(value)
+    return words.proto(value) if name == "protocol" else f"{value:,}"
+
+
+def _moment(value: datetime) -> str:
+    """Write a time in UTC; whole minutes without their seconds."""
+    return f"{value:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
