@@ -1,0 +1,200 @@
+"""Columns of any type to records: Parquet, Athena, query results, Security Lake.
+
+Writers differ: AWS types `protocol` INT32 and `account_id` text; pandas makes the account a number,
+ports text or floats, and a missing value the word None. All become what `fields` says; a value
+that cannot rejects its row.
+"""
+
+import ipaddress
+from collections.abc import Sequence
+
+import polars as pl
+
+from flowlens_parsers.batch import COVERAGE, LINE, TEXT, Batch
+from flowlens_parsers.errors import MISSING, NOT_ADDRESS, NOT_NUMBER, RANGE
+from flowlens_parsers.fields import ADDRESSES, OBSERVERS, SCHEMA, TIME
+
+__all__ = ["VITAL", "typed"]
+
+#: What writers put where there is no value; AWS writes '-'.
+NOTHING = ("", "-", "None", "none", "null", "NULL", "NaN", "nan", "<NA>")
+
+#: Seconds since 1970 end here (January 2038); larger numbers are milliseconds.
+SECONDS = 2**31 - 1
+
+#: The last millisecond of the year 9999.
+LAST = 253_402_300_799_999
+
+#: How Athena writes a timestamp; without a zone it is UTC.
+MOMENT = "%Y-%m-%d %H:%M:%S%.f"
+
+#: Columns whose values can reject a row or make it coverage: read whatever is asked for.
+VITAL: tuple[str, ...] = (
+    "log_status",
+    *OBSERVERS,
+    *(name for name, dtype in SCHEMA.items() if dtype != pl.String() or name in ADDRESSES),
+)
+
+
+def typed(frame: pl.DataFrame, source: str, columns: Sequence[str] | None = None) -> Batch:
+    """Turn rows into records, coverage and rejects.
+
+    Args:
+        frame: `line` and columns named after `fields` (or not: those stay text), of any dtype.
+        source: The object they came from.
+        columns: Columns wanted in the records; counts do not depend on it.
+
+    Returns:
+        A batch that accounts for every row.
+
+    >>> rows = pl.DataFrame({"srcport": ["443", "None", "x"], "log_status": ["OK", "NODATA", "OK"]})
+    >>> batch = typed(rows.with_row_index("line", 1), "x.csv")
+    >>> batch.records.rows(), batch.coverage.height, batch.rejects["reason"].to_list()
+    ([(443, 'OK', 1)], 1, ['not a number'])
+    """
+    plain = {column.name: _plain(column) for column in frame.drop("line").get_columns()}
+    values = {name: _value(name, column) for name, column in plain.items()}
+    whole = pl.DataFrame(
+        [*values.values(), frame.get_column("line").cast(LINE)],
+    )
+    quiet = _quiet(values.get("log_status"), frame.height)
+    flaw = _flaws(plain, values, quiet)
+    good = flaw.is_null()
+    wanted = [name for name in plain if columns is None or name in columns]
+    return Batch(
+        records=whole.filter(good & ~quiet).select(*wanted, "line"),
+        coverage=_coverage(whole.filter(good & quiet), source),
+        rejects=_rejects(frame.with_columns(reason=flaw).filter(~good), source),
+        lines=frame.height,
+        unknown=tuple(name for name in plain if name not in SCHEMA),
+    )
+
+
+def _plain(column: pl.Series) -> pl.Series:
+    """Return numbers and times as they are, all else as text without the words for nothing."""
+    if column.dtype.is_float():
+        return column.fill_nan(None)
+    if column.dtype.is_integer() or isinstance(column.dtype, pl.Datetime):
+        return column
+    if column.dtype.is_nested():  # only columns that AWS does not have hold such
+        nested = column.to_frame("value").to_struct(column.name).struct.json_encode()
+        column = nested.str.strip_prefix('{"value":').str.strip_suffix("}")
+    if column.dtype == pl.Binary:  # text of a writer that did not say so
+        found = [None if raw is None else raw.decode(errors="replace") for raw in column]
+        column = pl.Series(column.name, found, dtype=pl.String)
+    text = column.cast(pl.String, strict=False).str.strip_chars()
+    return text.to_frame().select(pl.when(~pl.first().is_in(NOTHING)).then(pl.first())).to_series()
+
+
+def _value(name: str, column: pl.Series) -> pl.Series:
+    """Return a column in the dtype of its field, null where the value cannot be."""
+    dtype = SCHEMA.get(name, pl.String())
+    if dtype == TIME:
+        return _time(column)
+    if dtype != pl.String():
+        return _number(column, dtype)
+    if column.dtype.is_float():  # an id that pandas made a float; a null somewhere did that
+        column = _number(column, pl.Int64())
+    text = column.cast(pl.String)
+    return canonical(text) if name in ADDRESSES else text
+
+
+def _number(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return whole numbers of `dtype`, null for what is none or does not fit."""
+    if column.dtype == pl.String:
+        # ports and counts that pandas made floats before it wrote text
+        column = column.str.strip_suffix(".0").cast(pl.Int128, strict=False)
+    elif column.dtype.is_float():
+        whole = column.to_frame().select(pl.when(pl.first() == pl.first().floor()).then(pl.first()))
+        column = whole.to_series().cast(pl.Int128, strict=False)
+    return column.cast(dtype, strict=False)
+
+
+def _time(column: pl.Series) -> pl.Series:
+    """Return instants from seconds or milliseconds since 1970, or from a timestamp."""
+    if isinstance(column.dtype, pl.Datetime):
+        naive = column.dtype.time_zone is None
+        zoned = column.dt.replace_time_zone("UTC") if naive else column.dt.convert_time_zone("UTC")
+        return zoned.dt.cast_time_unit("ms")
+    count = _number(column, pl.Int64())
+    value = pl.first()
+    spread = pl.when(value > SECONDS).then(value).otherwise(value * 1000)
+    instant = count.to_frame().select(pl.when(spread.is_between(0, LAST)).then(spread))
+    found = instant.to_series().cast(TIME)
+    if column.dtype != pl.String or not (column.is_not_null() & count.is_null()).any():
+        return found
+    words = column.str.replace("T", " ", literal=True).str.replace(r"\s*(Z|UTC)$", "")
+    moment = words.str.to_datetime(MOMENT, strict=False, time_unit="ms", time_zone="UTC")
+    return found.fill_null(moment)
+
+
+def canonical(text: pl.Series) -> pl.Series:
+    """Return addresses as RFC 5952 writes them, null for what is none."""
+    seen = text.drop_nulls().unique()
+    return text.replace_strict(seen, [_address(value) for value in seen], return_dtype=pl.String)
+
+
+def _address(value: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        return None
+
+
+def _quiet(status: pl.Series | None, height: int) -> pl.Series:
+    """Say which rows are no flows: NODATA, SKIPDATA, and statuses nobody knows yet."""
+    if status is None:
+        return pl.Series([False], dtype=pl.Boolean).new_from_index(0, height)
+    return (status != "OK").fill_null(value=False)
+
+
+def _flaws(
+    plain: dict[str, pl.Series], values: dict[str, pl.Series], quiet: pl.Series
+) -> pl.Series:
+    """Return the first reason why each row cannot be a record, null where it can.
+
+    A row that is no flow needs only its times: it writes '-', or anything, in the rest.
+    """
+    flaw = pl.Series("reason", [None] * len(quiet), dtype=pl.String)
+    for name, column in plain.items():
+        times = name in {"start", "end"}
+        bad = values[name].is_null() if times else values[name].is_null() & column.is_not_null()
+        bad = bad & (flaw.is_null()) & (~quiet | times)
+        if bad.any():
+            flaw = flaw.zip_with(~bad, _why(name, column))
+    return flaw
+
+
+def _why(name: str, column: pl.Series) -> pl.Series:
+    text = pl.first().cast(pl.String, strict=False)
+    number = text.str.contains(r"^[+-]?\d+(\.0*)?$")
+    reason = (
+        pl.when(text.is_null())
+        .then(pl.lit(MISSING))
+        .when(pl.lit(name in ADDRESSES))
+        .then(pl.lit(NOT_ADDRESS))
+        .when(number)
+        .then(pl.lit(RANGE))
+        .otherwise(pl.lit(NOT_NUMBER))
+    )
+    return column.to_frame().select(reason.alias("reason")).to_series()
+
+
+def _coverage(rows: pl.DataFrame, source: str) -> pl.DataFrame:
+    nothing = [pl.lit(None).alias(name) for name in ("log_status", "start", "end", *OBSERVERS)]
+    full = rows.with_columns(e for e in nothing if e.meta.output_name() not in rows.columns)
+    return full.select(
+        pl.coalesce(OBSERVERS).cast(pl.String).alias("observer"),
+        pl.col("log_status").alias("status"),
+        "start",
+        "end",
+        pl.lit(source).alias("source"),
+    ).cast(pl.Schema(COVERAGE))
+
+
+def _rejects(rows: pl.DataFrame, source: str) -> pl.DataFrame:
+    """Keep of a bad row its values, separated by blanks as in a log line."""
+    values = rows.drop("line", "reason").get_columns()
+    texts = [_plain(value).cast(pl.String).fill_null("-") for value in values] or [pl.lit("")]
+    text = pl.concat_str(texts, separator=" ").str.slice(0, TEXT).alias("text")
+    return rows.select(pl.lit(source).alias("source"), pl.col("line").cast(LINE), "reason", text)
