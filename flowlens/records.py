@@ -1,0 +1,197 @@
+"""Records: the flow-log lines of a source as one lazy, typed frame, and an account of the rest."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import BinaryIO
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from flowlens.errors import AccessError, StrictError, UsageError
+from flowlens.layouts import survey
+from flowlens.ledger import Ledger
+from flowlens.sources import Aws, Lost, Object, Window, fetch, list_objects
+from flowlens.sources.listing import Source
+from flowlens_parsers import read
+from flowlens_parsers.batch import LINE, Batch
+from flowlens_parsers.errors import FormatError
+
+__all__ = ["Ledger", "scan_records"]
+
+#: Rows that small batches are joined to, so that many small objects cost little.
+ROWS = 1 << 16
+
+
+def scan_records(  # noqa: PLR0913 - the options of every command that reads
+    src: Source,
+    *,
+    format: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    aws: Aws | None = None,
+    ledger: Ledger | None = None,
+    strict: bool = False,
+    line: bool = False,
+    source: bool = False,
+) -> pl.LazyFrame:
+    """Return the records of a source as a lazy frame.
+
+    A record is one flow-log line: one direction of one 5-tuple, on one interface, in one capture
+    window. Listing, and a glance at the beginning of what differs, happen now, because the columns
+    depend on it; records are read when the frame is collected, and only the columns needed.
+
+    Args:
+        src: A file, folder, glob, `-`, `s3://BUCKET/PREFIX`, `cloudwatch:LOG-GROUP`, or several.
+        format: Log format as AWS writes it (`${version} ${srcaddr} …`) for lines without a header;
+            None takes the one a log group's flow log has, else the default (version 2).
+        since: Keep records that start at this time or later; a time without a zone is UTC.
+        until: Keep records that start before this time. A record without `start` is judged by its
+            `end`; one with neither is kept.
+        aws: How to reach AWS.
+        ledger: Where lines, coverage, rejects and notes are booked while the frame is collected.
+        strict: Raise at the first line or object that cannot be read.
+        line: Add the column `line`, the number of the line in its object.
+        source: Add the column `source`, the object.
+
+    Returns:
+        The union of the fields of all objects in AWS's order, fields that AWS does not document
+        after them, then `source` and `line` if asked for, and `flow_log` (`fl-…`, null if unknown).
+
+    Raises:
+        UsageError: The time or the format given makes no sense.
+        InputError: A source does not exist or is empty.
+        AccessError: AWS credentials or a permission is missing.
+        StrictError: While collecting, under `strict`: a line was rejected.
+    """
+    books = ledger if ledger is not None else Ledger()
+    books.window = Window(since, until)
+    objects = list(
+        list_objects(src, since=since, until=until, options=aws, format=format, note=books.note)
+    )
+    sizes = [found.size for found in objects]
+    books.total = None if None in sizes else sum(size or 0 for size in sizes)
+    try:
+        fields = survey(objects, format, books.note)
+    except FormatError as error:
+        msg = f"--format {format!r}: {error}"
+        raise UsageError(msg) from error
+    extra: dict[str, pl.DataType] = {}
+    if source:
+        extra["source"] = pl.String()
+    if line:
+        extra["line"] = LINE
+    scan = _Scan(objects, fields, extra, books, format, strict=strict)
+    schema = pl.Schema({**fields, **extra, "flow_log": pl.String()})
+    return register_io_source(scan.batches, schema=schema, is_pure=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """One source, ready to be read any number of times."""
+
+    objects: Sequence[Object]
+    fields: dict[str, pl.DataType]
+    extra: dict[str, pl.DataType]
+    ledger: Ledger
+    format: str | None
+    strict: bool
+
+    def batches(
+        self,
+        columns: list[str] | None,
+        predicate: pl.Expr | None,
+        limit: int | None,
+        size: int | None,
+    ) -> Iterator[pl.DataFrame]:
+        """Yield frames as Polars asks for them; the limit counts before the predicate."""
+        wanted = columns if columns is not None else [*self.fields, *self.extra, "flow_log"]
+        roots = [] if predicate is None else predicate.meta.root_names()
+        needed = list(dict.fromkeys([*wanted, *roots]))
+        left = limit
+        rows = min(size or ROWS, ROWS if limit is None else limit)
+        for frame in _joined(self._frames(needed), rows):
+            part = frame if left is None else frame.head(left)
+            left = None if left is None else left - part.height
+            chosen = part if predicate is None else part.filter(predicate)
+            yield chosen.select(wanted)
+            if left == 0:
+                return
+
+    def _frames(self, needed: list[str]) -> Iterator[pl.DataFrame]:
+        """Yield the needed columns of every object, in order, and book what was read."""
+        denied = 0
+        for found, stream in fetch(self.objects):
+            self.ledger.begin(found.uri)
+            try:
+                if isinstance(stream, Lost):
+                    raise stream
+                yield from self._read(found, stream, needed)
+            except Lost as lost:
+                denied += lost.reason == "denied"
+                self._lose(found, lost)
+            self.ledger.read(found.uri, found.size or 0)
+            self.ledger.end(found.uri)
+        if denied and denied == len(self.objects):
+            msg = (
+                f"every object was refused, first {self.objects[0].uri}; allow s3:GetObject on them"
+            )
+            raise AccessError(msg)
+
+    def _read(self, found: Object, stream: BinaryIO, needed: list[str]) -> Iterator[pl.DataFrame]:
+        time = [name for name in ("start", "end") if name in self.fields]
+        bounded = self.ledger.window.bounded
+        columns = [name for name in self.fields if name in needed or (bounded and name in time)]
+        for batch in read(stream, found.uri, format=self.format or found.format, columns=columns):
+            if self.strict and batch.rejects.height:
+                raise StrictError(_first(batch))
+            kept = _within(batch.records, self.ledger.window)
+            self.ledger.add(found.uri, batch, outside=batch.records.height - kept.height)
+            if found.size is not None and not stream.closed:
+                self.ledger.read(found.uri, stream.tell())
+            if kept.height:
+                yield kept.select(self._column(name, kept, found) for name in needed)
+
+    def _column(self, name: str, frame: pl.DataFrame, found: Object) -> pl.Expr:
+        """Return column `name` of the union, null where this object does not have it."""
+        if name in {"source", "flow_log"} and name not in self.fields:
+            value = found.uri if name == "source" else found.flow_log
+            return pl.lit(value, pl.String()).alias(name)
+        dtype = self.fields.get(name) or self.extra[name]
+        if name not in frame.columns:
+            return pl.lit(None, dtype).alias(name)
+        return pl.col(name) if frame.schema[name] == dtype else pl.col(name).cast(dtype)
+
+    def _lose(self, found: Object, lost: Lost) -> None:
+        if self.strict:
+            msg = f"{found.uri}:0: {lost.reason}: {lost.text}"
+            raise StrictError(msg) from lost
+        self.ledger.lose(found.uri, lost)
+
+
+def _first(batch: Batch) -> str:
+    row = batch.rejects.row(0, named=True)
+    return f"{row['source']}:{row['line']}: {row['reason']}: {row['text']}"
+
+
+def _within(records: pl.DataFrame, window: Window) -> pl.DataFrame:
+    """Return the records that start in the window; those that do not say when are kept."""
+    times = [pl.col(name) for name in ("start", "end") if name in records.columns]
+    if not window.bounded or not times:
+        return records
+    when = pl.coalesce(times)
+    late = pl.lit(value=True) if window.since is None else when >= window.since
+    early = pl.lit(value=True) if window.until is None else when < window.until
+    return records.filter((late & early).fill_null(value=True))
+
+
+def _joined(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Join small neighbours to frames of about `rows` rows."""
+    held: list[pl.DataFrame] = []
+    for frame in frames:
+        held.append(frame)
+        if sum(one.height for one in held) >= rows:
+            yield pl.concat(held) if len(held) > 1 else frame
+            held = []
+    if held:
+        yield pl.concat(held)
