@@ -1,1 +1,28 @@
-""""""
+"""The command line: it only parses, calls and prints."""
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code.
+
+    0 done, 1 failure, 2 wrong use, 3 AWS credentials or permission, 4 input unreadable,
+    10 findings at or above ``--fail-on``, 130 interrupted.
+    """
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or args[0] in {"-h", "--help"}:
+        from flowlens.cli.help import page
+
+        sys.stdout.write(page())
+        return 0
+    if args[0] == "--version":
+        from importlib.metadata import version
+
+        sys.stdout.write(f"flowlens {version('vpc-flowlens')}\n")
+        return 0
+    from flowlens.cli.run import run
+
+    return run(args)

@@ -1,0 +1,7 @@
+"""``python -m flowlens`` is ``flowlens``."""
+
+import sys
+
+from flowlens.cli import main
+
+sys.exit(main())

@@ -1,0 +1,166 @@
+"""The verbs. Each resolves its options, asks the library and hands the result to `output`."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from flowlens.cli import help as pages
+from flowlens.cli.options import Grounds, Reading, Src, Writing, spread
+
+__all__ = ["app"]
+
+Level = Literal["info", "low", "medium", "high", "critical"]
+Folder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for the results.")
+]
+File = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
+Rejects = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Keep the unreadable lines in this file.")
+]
+FAILED = 10
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def verb(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a verb under the function's name, with its example in the help."""
+    name = function.__name__
+    app.command(name, epilog=f"Example: {pages.example(name)}")(spread(function))
+    return function
+
+
+@verb
+def demo(output: Folder = Path("flowlens-demo")) -> None:
+    """Run the whole investigation on the bundled case."""
+    from flowlens.cli.demo import demo as run
+
+    run(output)
+
+
+@verb
+def report(src: Src, reading: Reading, grounds: Grounds, output: Folder) -> None:
+    """Write a folder: report.html, pictures, edges.parquet, findings.json, coverage, rejects."""
+    from flowlens.cli.pipeline import Job
+    from flowlens.cli.report import write
+
+    write(Job(src, reading, grounds), output)
+
+
+@verb
+def records(src: Src, reading: Reading, writing: Writing, rejects: Rejects = None) -> None:
+    """Print typed flow-log records, whatever the delivery was."""
+    from flowlens.cli.pipeline import Job, emit
+
+    job = Job(src, reading)
+    (frame,) = job.redacted(job.kept(job.records()))
+    emit(job, frame, "records", writing)
+    if rejects:
+        from flowlens.output import write
+
+        write(job.ledger.rejects(), "rejects", path=rejects)
+    job.close(kept=str(rejects) if rejects else None)
+
+
+@verb
+def conversations(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
+    """Print who talked to whom, each conversation counted once."""
+    from flowlens.cli.pipeline import Job, emit
+
+    job = Job(src, reading, grounds)
+    (frame,) = job.redacted(job.kept(job.conversations()))
+    emit(job, frame, "conversations", writing)
+    job.close()
+
+
+@verb
+def edges(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
+    """Print conversations with their owners, destinations, names and verdicts."""
+    from flowlens.cli.pipeline import Job, emit
+
+    job = Job(src, reading, grounds)
+    (frame,) = job.redacted(job.kept(job.edges()))
+    emit(job, frame, "edges", writing)
+    job.close()
+
+
+@verb
+def top(  # the dimension comes first, as in "top destinations of these logs"
+    dimension: Annotated[str, typer.Argument(metavar="DIM", help="destinations, functions …")],
+    src: Src,
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    by: Annotated[
+        str, typer.Option(metavar="VALUE", help="bytes, records, connections …")
+    ] = "bytes",
+) -> None:
+    """Rank destinations, functions, ports, names …, the heaviest first."""
+    from flowlens.cli.pipeline import Job, emit, ranked
+
+    job = Job(src, reading, grounds)
+    emit(job, ranked(job, dimension, by, writing), "top", writing)
+    job.close()
+
+
+@verb
+def findings(
+    src: Src,
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    fail_on: Annotated[
+        Level | None, typer.Option(help="Exit 10 if a finding is this severe or worse.")
+    ] = None,
+) -> int:
+    """Print unexpected destinations, worst first, with their evidence."""
+    from flowlens.cli.pipeline import Job, emit
+
+    job = Job(src, reading, grounds)
+    judged = job.judged()
+    frame, _ = job.redacted(job.kept(judged.findings.lazy()), judged.edges.lazy())
+    found = frame.collect()
+    emit(job, found.lazy(), "findings", writing)
+    job.close()
+    return FAILED if fail_on and job.severe(found, fail_on) else 0
+
+
+@verb
+def graph(src: Src, reading: Reading, grounds: Grounds, output: File) -> None:
+    """Write the egress graph: .svg .png .pdf .graphml .gexf .dot .json .mmd."""
+    from flowlens.cli.pipeline import Job
+    from flowlens.cli.report import draw
+
+    job = Job(src, reading, grounds)
+    (frame,) = job.redacted(job.kept(job.edges()))
+    draw(frame.collect(), output)
+    job.close()
+
+
+@verb
+def snapshot(
+    output: File,
+    profile: Annotated[str | None, typer.Option(help="As in the AWS CLI.")] = None,
+    region: Annotated[str | None, typer.Option(help="As in the AWS CLI.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="As in the AWS CLI.")] = None,
+) -> None:
+    """Capture an inventory with read-only calls."""
+    from flowlens.cli.account import capture
+
+    capture(output, profile, region, endpoint_url)
+
+
+@verb
+def doctor(
+    policy: Annotated[bool, typer.Option("--policy", help="Print the least IAM policy.")] = False,
+) -> None:
+    """Print the least IAM policy that flowlens needs."""
+    from flowlens.cli.account import document
+
+    sys.stdout.write(document(policy=policy))

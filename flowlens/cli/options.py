@@ -1,0 +1,127 @@
+"""The options, once: each group is a dataclass that a command takes as one argument."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+from typer import Argument, Option
+
+__all__ = ["Grounds", "Reading", "Src", "Writing", "spread"]
+
+Src = Annotated[
+    list[str],
+    Argument(
+        metavar="SRC…",
+        show_default=False,
+        help="A file, folder, glob, '-', s3://BUCKET/PREFIX or cloudwatch:LOG-GROUP.",
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What is read, and how."""
+
+    format: Annotated[
+        str | None, Option(metavar="'${…} …'", help="Log format of lines without a header.")
+    ] = None
+    since: Annotated[
+        str | None, Option(metavar="TIME", help="24h, yesterday, 'sat 11:00', 2026-11-21, A/B …")
+    ] = None
+    until: Annotated[str | None, Option(metavar="TIME", help="The end, which is not in.")] = None
+    last: Annotated[str | None, Option(metavar="LENGTH", help="24h, 7d …: until now.")] = None
+    where: Annotated[
+        str | None, Option(metavar="FILTER", help="dst in 10.0.0.0/8 and port = https")
+    ] = None
+    profile: Annotated[str | None, Option(help="As in the AWS CLI.")] = None
+    region: Annotated[str | None, Option(help="As in the AWS CLI.")] = None
+    endpoint_url: Annotated[str | None, Option(metavar="URL", help="As in the AWS CLI.")] = None
+    strict: Annotated[bool, Option("--strict", help="Stop at the first unreadable line.")] = False
+    redact: Annotated[
+        str | None, Option(metavar="KINDS", help="Pseudonyms for accounts,ips,names in results.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grounds:
+    """What traffic is explained and judged by."""
+
+    inventory: Annotated[
+        Path | None, Option("--inventory", "-i", metavar="PATH", help="A snapshot, or a folder.")
+    ] = None
+    expected: Annotated[
+        Path | None, Option("--expected", "-e", metavar="FILE", help="The expected document.")
+    ] = None
+    dns: Annotated[
+        list[str] | None, Option(metavar="SRC", help="Route 53 Resolver query logs; repeatable.")
+    ] = None
+    aws_ranges: Annotated[
+        Path | None, Option(metavar="FILE", help="AWS's ip-ranges.json instead of fetching it.")
+    ] = None
+    asn: Annotated[
+        Path | None, Option(metavar="FILE", help="Your own .mmdb of networks or countries.")
+    ] = None
+    learn_until: Annotated[
+        str | None, Option(metavar="TIME", help="What was seen before is expected.")
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Writing:
+    """Where results go."""
+
+    output: Annotated[
+        Path | None,
+        Option(
+            "--output", "-o", metavar="FILE", help=".parquet .arrow .csv .tsv .json .ndjson .md"
+        ),
+    ] = None
+    form: Annotated[
+        str | None, Option("--as", metavar="FORMAT", help="The same names, on standard output.")
+    ] = None
+    limit: Annotated[int | None, Option("--limit", "-n", min=0, help="Rows at most.")] = None
+
+
+def spread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command line see the fields of dataclasses instead of the dataclasses.
+
+    Returns:
+        A function with one keyword for each field, in the order of the dataclasses, that puts
+        the dataclasses together again and calls `function`.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, tuple[type, list[str]]] = {}
+    shown: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind = hints[name]
+        if isinstance(kind, type) and is_dataclass(kind):
+            groups[name] = (kind, [field.name for field in fields(kind)])
+            shown += _parameters(kind)
+        else:
+            shown.append(parameter.replace(annotation=kind, kind=inspect.Parameter.KEYWORD_ONLY))
+
+    def command(**given: Any) -> Any:
+        for name, (kind, parts) in groups.items():
+            given[name] = kind(**{part: given.pop(part) for part in parts})
+        return function(**given)
+
+    command.__name__, command.__doc__ = function.__name__, function.__doc__
+    command.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
+    command.__annotations__ = {one.name: one.annotation for one in shown}
+    return command
+
+
+def _parameters(kind: type) -> list[inspect.Parameter]:
+    """Return the fields of a dataclass as keywords."""
+    hints = get_type_hints(kind, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=hints[field.name],
+        )
+        for field in fields(kind)
+    ]

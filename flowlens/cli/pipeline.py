@@ -1,0 +1,216 @@
+"""Options to frames, once for every verb; verbs import this when they run, not before."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from flowlens import filters, output, times
+from flowlens.cli import console
+from flowlens.cli.options import Grounds, Reading, Writing
+from flowlens.errors import InputError, OutputError
+from flowlens.output.redact import Redactor, kinds
+from flowlens.records import Ledger, scan_records
+from flowlens.sources import Aws
+
+__all__ = ["Job", "Judged", "emit", "folder", "present", "ranked"]
+
+
+def present() -> datetime:
+    """Return what "now" means: ``SOURCE_DATE_EPOCH`` if set, else the clock."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH")
+    return datetime.fromtimestamp(int(fixed), UTC) if fixed else datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Edges, and the findings about them."""
+
+    edges: pl.DataFrame
+    findings: pl.DataFrame
+
+
+@dataclass
+class Job:
+    """One run: its options resolved, its ledger, and each stage as a lazy frame."""
+
+    src: Sequence[str]
+    reading: Reading
+    grounds: Grounds = field(default_factory=Grounds)
+    now: datetime = field(default_factory=present)
+
+    def __post_init__(self) -> None:
+        """Check everything that can be wrong before the first byte is read."""
+        read = self.reading
+        self.progress = console.Progress()
+        self.ledger = Ledger(self.progress)
+        self.queries = Ledger()  # of resolver logs, which are no flow logs
+        self.wanted = kinds(read.redact)
+        self.window = times.interval(read.since, read.until, read.last, now=self.now)
+        if self.window != times.Interval():
+            console.say(f"time {self.window}")
+
+    @property
+    def aws(self) -> Aws:
+        """How to reach AWS."""
+        read = self.reading
+        return Aws(read.profile, read.region, read.endpoint_url)
+
+    def records(self, *, places: bool = False) -> pl.LazyFrame:
+        """Return the records, with object and line if asked for."""
+        return scan_records(
+            list(self.src),
+            format=self.reading.format,
+            since=self.window.start,
+            until=self.window.end,
+            aws=self.aws,
+            ledger=self.ledger,
+            strict=self.reading.strict,
+            line=places,
+            source=places,
+        )
+
+    @cached_property
+    def inventory(self) -> Any:
+        """The inventory, or None."""
+        from flowlens.inventory import load
+
+        return load(self.grounds.inventory) if self.grounds.inventory else None
+
+    @cached_property
+    def expected(self) -> Any:
+        """The expected document, or None."""
+        from flowlens.expected import load
+
+        return load(self.grounds.expected) if self.grounds.expected else None
+
+    def conversations(self) -> pl.LazyFrame:
+        """Return who talked to whom, once."""
+        from flowlens.conversations import conversations
+
+        return conversations(self.records(), self.inventory)
+
+    def edges(self) -> pl.LazyFrame:
+        """Return conversations, owned, named and judged."""
+        from flowlens.edges import edges
+
+        grounds = self.grounds
+        learn = grounds.learn_until
+        # The document and the inventory are read first: their mistakes are found in a moment.
+        inventory, expected = self.inventory, self.expected
+        return edges(
+            self.conversations(),
+            inventory,
+            expected,
+            self.answers(),
+            aws_ranges=self.ranges(),
+            learn_until=times.parse(learn, now=self.now) if learn else None,
+            asn=grounds.asn,
+        )
+
+    def answers(self) -> pl.LazyFrame | None:
+        """Return the resolver's answers, or None if no log of them was given."""
+        if not self.grounds.dns:
+            return None
+        from flowlens.answers import scan_answers
+
+        return scan_answers(
+            list(self.grounds.dns),
+            until=self.window.end,
+            aws=self.aws,
+            ledger=self.queries,
+            strict=self.reading.strict,
+        )
+
+    def ranges(self) -> Path | None:
+        """Return the file of AWS's address ranges: the one given, else the current one.
+
+        Without a network the last one fetched serves; without that, services are known only
+        where the logs or the inventory name them, and standard error says so.
+        """
+        given = self.grounds.aws_ranges
+        if given or os.environ.get("FLOWLENS_OFFLINE"):
+            return given
+        from flowlens.destinations.ranges import fetch_ranges
+
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        try:
+            return fetch_ranges(cache=home / "flowlens")
+        except InputError as problem:
+            console.say(f"note: {problem}")
+            return None
+
+    def judged(self) -> Judged:
+        """Return the edges and the findings about them, with the first raw lines of each."""
+        from flowlens.findings import findings, quote
+
+        # Edges are small. Collected once, they serve the findings, the pictures and the tables.
+        edges = self.edges().collect(engine="streaming")
+        found = findings(edges)
+        if not found.is_empty():
+            found = quote(found, self.records(places=True))
+        return Judged(edges, found)
+
+    def severe(self, found: pl.DataFrame, level: str) -> bool:
+        """Say whether any finding is at or above a level."""
+        severe = filters.expression(f"severity >= {level}", found.schema)
+        return not found.filter(severe).is_empty()
+
+    def kept(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Keep the rows that ``--where`` describes."""
+        text = self.reading.where
+        return filters.where(frame, text, now=self.now) if text is not None else frame
+
+    def redacted(self, *frames: pl.LazyFrame) -> list[pl.LazyFrame]:
+        """Hide what ``--redact`` names, with the same pseudonyms in every frame."""
+        if not self.wanted:
+            return list(frames)
+        redactor = Redactor(self.wanted, frames)
+        return [redactor.apply(frame) for frame in frames]
+
+    def close(self, *, kept: str | None = None) -> None:
+        """Say on standard error what a reader of the result should know."""
+        self.progress.clear()
+        for ledger in (self.ledger, self.queries):
+            for note in ledger.notes():
+                console.say(f"note: {note}")
+            unread = console.reads(ledger.reasons(), kept=kept)
+            if unread:
+                console.say(unread)
+
+
+def emit(job: Job, frame: pl.LazyFrame, table: str, writing: Writing) -> None:
+    """Write a result where the options say, and say what was left out."""
+    shown = output.write(frame, table, path=writing.output, form=writing.form, limit=writing.limit)
+    job.progress.clear()
+    if shown.more:
+        console.say(f"only the first {shown.rows:,} rows; -n N shows more, -o FILE or a pipe all")
+    if shown.hidden:
+        console.say(f"no room for: {', '.join(shown.hidden)}")
+
+
+def ranked(job: Job, dimension: str, by: str, writing: Writing) -> pl.LazyFrame:
+    """Rank a dimension of the edges; on a terminal the ten heaviest unless told otherwise."""
+    from flowlens.top import top
+
+    (edges,) = job.redacted(job.kept(job.edges()))
+    return top(edges, dimension, by)
+
+
+def folder(path: Path) -> Path:
+    """Make a folder for results.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        msg = f"{path} cannot be made: {problem.strerror}"
+        raise OutputError(msg) from problem
+    return path

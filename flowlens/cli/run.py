@@ -1,0 +1,70 @@
+"""Run a verb, and turn whatever goes wrong into one line and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from flowlens.cli import console
+from flowlens.errors import FlowlensError
+
+__all__ = ["run"]
+
+#: Raised deep inside the engine where a pipe was closed; it names no type of its own.
+CLOSED = "Broken pipe"
+
+
+def run(args: Sequence[str]) -> int:
+    """Run a command line; with ``FLOWLENS_DEBUG`` set, errors keep their traceback."""
+    from typer.main import get_command
+
+    from flowlens.cli.app import app
+
+    try:
+        code = get_command(app).main(list(args), prog_name="flowlens", standalone_mode=False)
+        sys.stdout.flush()
+    except Exception as problem:
+        if os.environ.get("FLOWLENS_DEBUG") and not _closed(problem):
+            raise
+        return _failed(problem)
+    except KeyboardInterrupt:
+        return _interrupted()
+    if code == 130:
+        return _interrupted()
+    return code if isinstance(code, int) else 0
+
+
+def _failed(problem: Exception) -> int:
+    """Say what went wrong and return its code."""
+    if _closed(problem):
+        # Python would complain about the pipe once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if isinstance(problem, FlowlensError):
+        console.say(f"flowlens: {problem}")
+        return problem.exit_code
+    wrong_use = getattr(problem, "format_message", None)
+    if wrong_use is not None:
+        context = getattr(problem, "ctx", None)
+        where = f" {context.info_name}" if context is not None and context.parent else ""
+        hint = f"flowlens{where} --help"
+        console.say(f"flowlens: {wrong_use().rstrip('.')} (see {hint})")
+        return 2
+    console.say(f"flowlens: unexpected {type(problem).__name__}: {_first(str(problem))}")
+    console.say("  FLOWLENS_DEBUG=1 shows where; please report it")
+    return 1
+
+
+def _interrupted() -> int:
+    """Say that the result is not whole."""
+    console.say("flowlens: interrupted; what was written is partial")
+    return 130
+
+
+def _closed(problem: BaseException) -> bool:
+    """Say whether the reader of our output went away, as after ``| head``."""
+    return isinstance(problem, BrokenPipeError) or CLOSED in str(problem)
+
+
+def _first(text: str) -> str:
+    """Return the first line of a text."""
+    return text.strip().partition("\n")[0]
