@@ -1,0 +1,112 @@
+"""Findings as they stand in the report: where, who, how much, why, evidence."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from flowlens.report.facts import Facts
+from flowlens.report.shape import crowd
+from flowlens.words import noun, service, size, span
+
+__all__ = ["Card", "cards"]
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One finding in words."""
+
+    id: str
+    severity: str
+    destination: str
+    server: str
+    service: str
+    who: str
+    owners: str
+    sent: str
+    amount: str
+    when: str
+    sentence: str
+    reason: str
+    why: tuple[str, ...]
+    technique: str
+    command: str
+    lines: tuple[Mapping[str, Any], ...]
+
+
+def cards(
+    edges: pl.DataFrame, findings: pl.DataFrame, facts: Facts, *, limit: int
+) -> tuple[Card, ...]:
+    """Return the first `limit` findings as cards.
+
+    Args:
+        edges: shaped edges; they say why and on which path.
+        findings: a table of schema FINDINGS, worst first.
+        facts: the arguments of the commands.
+        limit: how many findings are shown.
+    """
+    reasons = _reasons(edges)
+    return tuple(_card(row, reasons, facts) for row in findings.head(limit).iter_rows(named=True))
+
+
+def _reasons(edges: pl.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return what the edges say beyond a finding, by what the finding is about."""
+    key = ["key", "destination", "server_port", "protocol"]
+    found = (
+        edges.filter(pl.col("state") == "unexpected")
+        .group_by(key)
+        .agg(pl.col("why", "path", "rule").drop_nulls().unique().sort())
+    )
+    return {tuple(row[name] for name in key): row for row in found.iter_rows(named=True)}
+
+
+def _card(
+    row: Mapping[str, Any], reasons: Mapping[tuple[Any, ...], Mapping[str, Any]], facts: Facts
+) -> Card:
+    """Return one finding in words."""
+    owners = row["owner"] or []
+    key = "\x1f".join(owners) or row["client"]
+    known = reasons.get((key, row["destination"], row["server_port"], row["protocol"]), {})
+    sentence, _, reason = row["text"].rpartition("; ")
+    filter_ = row["evidence"]["filter"]
+    command = f"flowlens records {facts.arguments} --where {shlex.quote(filter_)}"
+    numbers = row["numbers"]
+    return Card(
+        id=row["id"],
+        severity=row["severity"],
+        destination=row["destination"] or row["server"],
+        server=row["server"] if row["server"] != row["destination"] else "",
+        service=service(row["protocol"], row["server_port"]),
+        who=crowd(owners, row["client"]),
+        owners=_owners(owners, row["client"]),
+        sent=size(numbers["bytes_out"]),
+        amount=f"{noun(numbers['records'], 'record')}, {size(numbers['bytes_in'])} came back",
+        when=span(row["first_seen"], row["last_seen"]),
+        sentence=sentence or row["text"],
+        reason=reason,
+        why=_why(known),
+        technique=row["technique"] or "",
+        command=command,
+        lines=tuple(row["evidence"]["lines"] or ()),
+    )
+
+
+def _owners(owners: list[str], client: str | None) -> str:
+    """Return how well the owner is known."""
+    if not owners:
+        return "owner unknown"
+    if len(owners) == 1:
+        return f"from {client}"
+    return f"from {client}, an interface shared by {', '.join(owners)}: the log cannot tell which"
+
+
+def _why(known: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return why it was judged so, how it left and what let it through."""
+    texts = [text[:1].upper() + text[1:] for text in known.get("why", [])[:3]]
+    if known.get("path"):
+        texts.append(f"Path: {', '.join(known['path'])}")
+    if known.get("rule"):
+        texts.append(f"Rule: {', '.join(known['rule'][:3])}")
+    return tuple(texts)

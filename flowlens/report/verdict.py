@@ -1,0 +1,223 @@
+"""The first screen: who, where, how much, how sure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from flowlens.report.facts import Facts
+from flowlens.words import moment, noun, share, size
+
+__all__ = ["Number", "Verdict", "verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number of the strip: value, what it counts, a note, and whether it is bad news."""
+
+    value: str
+    label: str
+    note: str
+    bad: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The first screen: `strong` is the part of the headline that stands out."""
+
+    scope: str
+    strong: str
+    rest: str
+    bad: bool
+    text: str
+    sure: tuple[str, ...]
+    numbers: tuple[Number, ...]
+
+
+def verdict(
+    edges: pl.DataFrame, findings: pl.DataFrame, told: Mapping[str, Any], facts: Facts
+) -> Verdict:
+    """Return the first screen for shaped edges.
+
+    Args:
+        edges: shaped edges.
+        findings: a table of schema FINDINGS, worst first.
+        told: what `flowlens.coverage.summary` returned.
+        facts: where the numbers come from.
+    """
+    strong, rest, bad = _headline(edges, findings, facts)
+    return Verdict(
+        scope=_scope(told, facts),
+        strong=strong,
+        rest=rest,
+        bad=bad,
+        text=_text(edges, findings, facts),
+        sure=_sure(edges, told, facts),
+        numbers=_numbers(edges, findings, told),
+    )
+
+
+def _headline(edges: pl.DataFrame, findings: pl.DataFrame, facts: Facts) -> tuple[str, str, bool]:
+    """Return the headline in two parts, and whether it is bad news."""
+    if edges.is_empty():
+        return "Nothing to judge", ": no flow record was read.", False
+    places = findings.filter(pl.col("kind") == "unexpected").select("destination").n_unique()
+    if places:
+        strong = noun(places, "unexpected destination")
+        return strong, f", reached by {_reachers(findings)}.", True
+    if not findings.is_empty():
+        return noun(findings.height, "finding"), f", about {_reachers(findings)}.", True
+    judged = edges.filter(pl.col("state") != "unknown").height
+    workloads = noun(edges["key"].n_unique(), "workload")
+    where = noun(edges["destination"].n_unique(), "destination")
+    if not judged:
+        return "Expected or not: unknown", f". {workloads} reached {where}.", False
+    if judged < edges.height:
+        return "Nothing unexpected", " in what could be judged; the rest is unknown.", False
+    return "Nothing unexpected", f": {workloads} kept to {where} that {_yardstick(facts)}.", False
+
+
+def _reachers(findings: pl.DataFrame) -> str:
+    """Return how many workloads, shared interfaces and unknown addresses findings are about."""
+    size = pl.col("owner").list.len().fill_null(0)
+    key = pl.coalesce(pl.col("owner").list.join("\x1f"), "client")
+    found = findings.select(key=key, size=size).unique()
+    counts = (
+        (found.filter(pl.col("size") == 1).height, "workload", "workloads"),
+        (found.filter(pl.col("size") > 1).height, "shared interface set", "shared interface sets"),
+        (found.filter(pl.col("size") == 0).height, "unknown workload", "unknown workloads"),
+    )  # fmt: skip
+    words = [noun(count, *forms) for count, *forms in counts if count]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _yardstick(facts: Facts) -> str:
+    """Return what traffic was judged by, as "that …"."""
+    if facts.document:
+        return f"{facts.document} declares"
+    if facts.learn_until:
+        return f"the baseline until {moment(facts.learn_until)} UTC knows"
+    return "nobody declared"
+
+
+def _text(edges: pl.DataFrame, findings: pl.DataFrame, facts: Facts) -> str:
+    """Return the paragraph: how much of what left was unexpected, and the worst of it."""
+    if edges.is_empty():
+        return "The sources held no flow record in this window; see Coverage."
+    left = _sent(edges.filter("outside"))
+    kept = _sent(edges.filter(~pl.col("outside")))
+    both = f"{size(left)} left for addresses outside, {size(kept)} stayed inside."
+    if findings.is_empty():
+        if facts.document or facts.learn_until:
+            return both
+        return (
+            f"{both} No expected document and no baseline was given, so nothing can be called "
+            "unexpected."
+        )
+    lost = _sent(edges.filter(pl.col("state") == "unexpected"))
+    worst = findings.row(0, named=True)["text"].rpartition("; ")[0]
+    total = left + kept
+    begin = f"{size(lost)} of {size(total)} ({share(lost, total)}) went where {_against(facts)}."
+    return f"{begin} The worst: {worst}."
+
+
+def _against(facts: Facts) -> str:
+    """Return what unexpected traffic is outside of."""
+    if facts.document:
+        return f"{facts.document} allows nothing"
+    if facts.learn_until:
+        return f"nothing went before {moment(facts.learn_until)} UTC"
+    return "nothing was expected"
+
+
+def _sure(edges: pl.DataFrame, told: Mapping[str, Any], facts: Facts) -> tuple[str, ...]:
+    """Return what the sentence rests on, and what it cannot know."""
+    if edges.is_empty():
+        return ()
+    records = int(edges["records"].sum())
+
+    def of(condition: pl.Expr) -> str:
+        return share(int(edges.filter(condition)["records"].sum()), records)
+
+    lines = [
+        f"Who opened the connection is certain for {of(pl.col('orientation') == 'certain')} of "
+        f"records and a guess for {of(pl.col('orientation') == 'guess')}.",
+        f"The owner is exact for {of(pl.col('candidates') == 1)}, one of several for "
+        f"{of(pl.col('candidates') > 1)}, unknown for {of(pl.col('candidates') == 0)}.",
+    ]
+    unknown = int(edges.filter(pl.col("state") == "unknown")["records"].sum())
+    if unknown and (facts.document or facts.learn_until):
+        lines.append(f"Whether it was expected is unknown for {share(unknown, records)}.")
+    if told.get("usable") is not None and told["usable"] < 1:
+        lines.append("Some lines are missing from the logs; see Coverage.")
+    return tuple(lines)
+
+
+def _scope(told: Mapping[str, Any], facts: Facts) -> str:
+    """Return accounts, regions, sources and window as one line."""
+    accounts = ", ".join(facts.accounts[:3]) + (" …" if len(facts.accounts) > 3 else "")
+    sources = ", ".join(facts.sources[:2])
+    if len(facts.sources) > 2:
+        sources += f" and {len(facts.sources) - 2} more"
+    first = moment(facts.since) if facts.since else _day(told.get("first"))
+    last = moment(facts.until) if facts.until else _day(told.get("last"))
+    parts = (
+        accounts or "account unknown",
+        ", ".join(facts.regions),
+        sources,
+        f"{first} – {last} UTC",
+    )
+    return " · ".join(part for part in parts if part)
+
+
+def _day(iso: str | None) -> str:
+    """Return an ISO time to the minute."""
+    return iso[:16].replace("T", " ") if iso else "unknown"
+
+
+def _numbers(
+    edges: pl.DataFrame, findings: pl.DataFrame, told: Mapping[str, Any]
+) -> tuple[Number, ...]:
+    """Return the strip of four numbers."""
+    judged = not edges.filter(pl.col("state") != "unknown").is_empty()
+    flagged = findings.select(pl.coalesce(pl.col("owner").list.join("\x1f"), "client")).n_unique()
+    levels = findings.group_by("severity").len().rows()
+    severities = dict(levels)
+    order = ("critical", "high", "medium", "low", "info")
+    found = ", ".join(f"{severities[level]} {level}" for level in order if level in severities)
+    shared = edges.filter(pl.col("candidates") > 1)["key"].n_unique()
+    addresses = noun(edges["server"].n_unique(), "address", "addresses")
+    return (
+        Number(str(findings.height) if judged or findings.height else "?",
+               "finding" if findings.height == 1 else "findings",
+               found or ("none in this window" if judged else "nothing to judge by"),
+               bad=findings.height > 0),
+        Number(f"{edges['key'].n_unique():,}", "workloads",
+               f"{flagged:,} with findings · {shared:,} shared"),
+        Number(f"{edges['destination'].n_unique():,}", "destinations",
+               f"{addresses} · {size(_sent(edges))} sent"),
+        _complete(told),
+    )  # fmt: skip
+
+
+def _complete(told: Mapping[str, Any]) -> Number:
+    """Return the number that says how complete the data is."""
+    usable, lines = told.get("usable"), told.get("lines") or 0
+    if usable is None:
+        return Number("?", "of lines usable", "completeness unknown")
+    skips = sum(window["lines"] for window in told["skipped"])
+    notes = []
+    if told["rejects"]:
+        notes.append(f"{told['rejects']:,} unreadable")
+    if skips:
+        notes.append(f"{skips:,} SKIPDATA")
+    if told["gaps"]:
+        notes.append(noun(len(told["gaps"]), "gap"))
+    note = " · ".join(notes) or f"all of {lines:,}, no gap"
+    return Number(share(usable * lines, lines), "of lines usable", note, bad=usable < 0.99)
+
+
+def _sent(edges: pl.DataFrame) -> int:
+    """Return the bytes clients sent."""
+    return int(edges["bytes_out"].sum())
