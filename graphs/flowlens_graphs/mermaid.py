@@ -1,0 +1,76 @@
+"""Mermaid: a flow chart for a page of Markdown, cut where Mermaid stops drawing."""
+
+import networkx as nx
+
+from flowlens_graphs.words import printable, si
+
+__all__ = ["mermaid"]
+
+#: Mermaid draws no chart of more than 500 edges or 50,000 characters
+#: (https://github.com/mermaid-js/mermaid/issues/5042).
+EDGES = 500
+LETTERS = 48_000
+
+ENTITIES = str.maketrans(
+    {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"}
+)
+
+
+def mermaid(G: nx.MultiDiGraph, *, limit: int = EDGES) -> str:
+    """Return the graph as a Mermaid flow chart: one arrow for each pair, unexpected ones in red.
+
+    Beyond the limits the lightest expected arrows are left out; how many, and their bytes, stands
+    in the chart.
+
+    Args:
+        G: A graph made by `egress_graph`.
+        limit: The most arrows.
+    """
+    arrows = sorted(_arrows(G).items(), key=lambda item: (not item[1][0], -item[1][1], item[0]))
+    kept, size = 0, 400
+    for ends, arrow in arrows[:limit]:
+        size += len(_arrow(0, 0, arrow)) + 30 + sum(len(_label(G, node)) + 16 for node in ends)
+        if size > LETTERS:
+            break
+        kept += 1
+    lines = ["flowchart LR", *_drawn(G, arrows[:kept])]
+    if left := arrows[kept:]:
+        more = f"{len(left):,} more connections, {si(sum(a[1] for _, a in left))}, are not shown"
+        lines.append(f'  more["{more}"]')
+    return "\n".join(lines) + "\n"
+
+
+Arrow = tuple[bool, int, list[str]]  # unexpected, bytes out, services
+
+
+def _arrows(G: nx.MultiDiGraph) -> dict[tuple[str, str], Arrow]:
+    found: dict[tuple[str, str], Arrow] = {}
+    for tail, head, key, data in G.edges(keys=True, data=True):
+        bad, sent, services = found.get((tail, head), (False, 0, []))
+        words = [*services, str(key).split(" ")[0]]
+        total = sent + data.get("bytes_out", 0)
+        found[tail, head] = (bad or data.get("expected") == "no", total, words)
+    return found
+
+
+def _drawn(G: nx.MultiDiGraph, arrows: list[tuple[tuple[str, str], Arrow]]) -> list[str]:
+    used = sorted({node for ends, _ in arrows for node in ends})
+    ids = {node: place for place, node in enumerate(used)}
+    lines = [f'  n{place}["{_label(G, node)}"]' for node, place in ids.items()]
+    lines += [_arrow(ids[tail], ids[head], arrow) for (tail, head), arrow in arrows]
+    bad = [str(place) for place, (_, arrow) in enumerate(arrows) if arrow[0]]
+    if bad:
+        lines.append(f"  linkStyle {','.join(bad)} stroke:#b42318,stroke-width:2px")
+    return lines
+
+
+def _label(G: nx.MultiDiGraph, node: str) -> str:
+    return printable(str(G.nodes[node].get("label", node)))[:120].translate(ENTITIES)
+
+
+def _arrow(tail: int, head: int, arrow: Arrow) -> str:
+    bad, sent, services = arrow
+    names = sorted(set(filter(None, services)))
+    shown = ", ".join(names[:3]) + (f" +{len(names) - 3}" if len(names) > 3 else "")
+    text = f"{shown} {si(sent)}".strip().translate(ENTITIES)
+    return f'  n{tail} {"==>" if bad else "-->"}|"{text}"| n{head}'
