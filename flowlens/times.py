@@ -142,7 +142,7 @@ def _relative(said: str, now: datetime) -> datetime | None:
     except UsageError:
         pass
     clock = CLOCK.fullmatch(said)
-    day = _day((clock[1] if clock else said) or "", now)
+    day = _day((clock[1] or "today") if clock else said, now)
     if day is None or clock is None:
         return day
     try:
@@ -156,9 +156,9 @@ def _relative(said: str, now: datetime) -> datetime | None:
 
 
 def _day(said: str, now: datetime) -> datetime | None:
-    """Read a day's name as its first moment; no name is today."""
+    """Read a day's name as its first moment."""
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    if said in {"", "today"}:
+    if said == "today":
         return today
     if said == "yesterday":
         return today - timedelta(days=1)
