@@ -12,6 +12,7 @@ __all__ = [
     "COVERAGE",
     "LINE",
     "REJECTS",
+    "SIZE",
     "TEXT",
     "Batch",
     "Layout",
@@ -25,6 +26,10 @@ LINE = pl.UInt64()
 
 #: Characters of a rejected line that are kept.
 TEXT = 200
+
+#: Bytes of text that are parsed at once: large enough to hide the cost of a call, small enough to
+#: stay near the processor.
+SIZE = 4 << 20
 
 COVERAGE: dict[str, pl.DataType] = {
     "observer": pl.String(),  # interface, or nat-…, or tgw-attach-…
@@ -96,7 +101,7 @@ class Options:
 
     format: str | None = None  # AWS log format for text and messages without a header
     columns: tuple[str, ...] | None = None  # columns wanted in `records`; counts never depend on it
-    size: int = 8 << 20  # bytes of text, or rows, that a batch is made of: about
+    size: int = SIZE  # bytes of text that are parsed at once, about
 
 
 def rejects(rows: Sequence[tuple[int, str, str]], source: str) -> pl.DataFrame:

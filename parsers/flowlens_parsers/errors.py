@@ -18,6 +18,7 @@ __all__ = [
     "NOT_ADDRESS",
     "NOT_JSON",
     "NOT_NUMBER",
+    "NOT_TIME",
     "NOT_UTF8",
     "RANGE",
     "REASONS",
@@ -34,6 +35,7 @@ VALUES = "wrong number of values"
 NOT_NUMBER = "not a number"
 RANGE = "out of range"
 NOT_ADDRESS = "not an address"
+NOT_TIME = "not a time"
 NOT_UTF8 = "not utf-8"
 NOT_JSON = "not json"
 MESSAGE = "no message"
@@ -49,6 +51,7 @@ REASONS: tuple[str, ...] = (
     NOT_NUMBER,
     RANGE,
     NOT_ADDRESS,
+    NOT_TIME,
     NOT_UTF8,
     NOT_JSON,
     MESSAGE,

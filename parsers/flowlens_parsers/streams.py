@@ -1,8 +1,92 @@
-"""Bytes as they come: compression taken off, in pieces of bounded size."""
+"""Bytes as they come: compression taken off, cut into blocks of whole lines, in bounded memory."""
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
-__all__ = ["Reader"]
+from flowlens_parsers.errors import DAMAGED, LONG, TRUNCATED, BrokenError
+
+__all__ = ["LIMIT", "Fault", "Reader", "blocks"]
+
+#: Bytes of the longest line that is read; AWS's longest possible record is far below.
+LIMIT = 1 << 20
+
+_GZIP = b"\x1f\x8b\x08"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_INPUT = 1 << 20  # compressed bytes read at once
+_OUTPUT = 4 << 20  # decompressed bytes made at once; isal is fastest about here
+_SLICE = 1 << 10  # a zstandard block of 4 bytes may hold 128 KiB: at most 32 MiB from a slice
+_DEPTH = 3  # compression inside compression: deeper is no log but a trap
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A place in a stream that cannot be read as a line."""
+
+    reason: str
+    text: str
+
+
+def _raw(stream: BinaryIO) -> Iterator[bytes]:
+    while data := stream.read(_INPUT):
+        yield data
+
+
+def _gzip(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress gzip members; zero padding after the last is legal, anything else is not."""
+    from isal import isal_zlib
+
+    rest = b""
+    while rest := (rest or next(parts, b"")):
+        if not _GZIP.startswith(rest[:3]):
+            if rest.strip(b"\0"):
+                raise BrokenError(DAMAGED)
+            rest = b""
+            continue
+        member = isal_zlib.decompressobj(wbits=31)
+        try:
+            yield from _member(member, rest, parts)
+        except isal_zlib.error as error:
+            raise BrokenError(DAMAGED) from error
+        rest = member.unused_data
+
+
+def _member(member: object, data: bytes, parts: Iterator[bytes]) -> Iterator[bytes]:
+    decompress: Callable[[bytes, int], bytes] = member.decompress  # type: ignore[attr-defined]
+    while True:
+        out = decompress(data, _OUTPUT)
+        if out:
+            yield out
+        if member.eof:  # type: ignore[attr-defined]
+            return
+        data = member.unconsumed_tail  # type: ignore[attr-defined]
+        if not data and len(out) < _OUTPUT:
+            data = next(parts, b"")
+            if not data:
+                raise BrokenError(TRUNCATED)
+
+
+def _zstd(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress zstandard frames in slices, so that no input can demand much memory."""
+    import zstandard
+
+    frame = None
+    for part in parts:
+        for at in range(0, len(part), _SLICE):
+            data = part[at : at + _SLICE]
+            while data:
+                frame = frame or zstandard.ZstdDecompressor().decompressobj()
+                try:
+                    yield frame.decompress(data)
+                except zstandard.ZstdError as error:
+                    raise BrokenError(DAMAGED) from error
+                data = frame.unused_data if frame.eof else b""
+                frame = None if frame.eof else frame
+    if frame is not None:
+        raise BrokenError(TRUNCATED)
+
+
+_DECODERS = {_GZIP: _gzip, _ZSTD: _zstd}
 
 
 class Reader:
@@ -13,20 +97,117 @@ class Reader:
     compressed and it can seek (a Parquet file wants that), else None.
     """
 
-    raw: BinaryIO | None
-
     def __init__(self, stream: BinaryIO) -> None:
-        raise NotImplementedError
+        self.raw: BinaryIO | None = stream if stream.seekable() else None
+        self._parts = _raw(stream)
+        self._held: list[bytes] = []  # read ahead, in order
+        self._broken: BrokenError | None = None
+        for _ in range(_DEPTH):
+            decoder = next((_DECODERS[m] for m in _DECODERS if self.peek(len(m)) == m), None)
+            if decoder is None:
+                break
+            self.raw = None
+            self._parts = decoder(self._chain(self._held, self._parts, self._broken))
+            self._held, self._broken = [], None
+
+    @staticmethod
+    def _chain(
+        held: list[bytes], parts: Iterator[bytes], broken: BrokenError | None
+    ) -> Iterator[bytes]:
+        yield from held
+        if broken is not None:
+            raise broken
+        yield from parts
+
+    def _pull(self) -> bool:
+        """Read one part ahead; False at the end or the break."""
+        if self._broken is not None:
+            return False
+        try:
+            part = next(self._parts, None)
+        except BrokenError as error:
+            self._broken, part = error, None
+        if part is None:
+            return False
+        self._held.append(part)
+        return True
 
     def peek(self, size: int) -> bytes:
         """Return up to `size` of the next bytes without taking them (all there are, if broken)."""
-        raise NotImplementedError
+        while sum(map(len, self._held)) < size and self._pull():
+            pass
+        data = b"".join(self._held)
+        self._held = [data] if data else []
+        return data[:size]
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, b"" at the end.
+        """Return up to `size` bytes (all without a size), b"" at the end.
 
         Raises:
             BrokenError: After every readable byte was handed out, where the stream is cut off or
                 damaged.
         """
-        raise NotImplementedError
+        have = sum(map(len, self._held))
+        while (size < 0 or have < size) and self._pull():
+            have += len(self._held[-1])
+        if not have and self._broken is not None:
+            raise self._broken
+        if size < 0 or have <= size:
+            taken, self._held = self._held, []
+            return taken[0] if len(taken) == 1 else b"".join(taken)
+        last = memoryview(self._held[-1])
+        cut = len(last) - (have - size)
+        data = b"".join([*self._held[:-1], last[:cut]]) if cut >= 0 else b"".join(self._held)[:size]
+        self._held = [bytes(last[cut:])] if cut >= 0 else [b"".join(self._held)[size:]]
+        return data
+
+
+def _cut(block: bytes) -> Iterator[bytes | Fault]:
+    """Take lines longer than `LIMIT` out of a block of whole lines."""
+    begin = at = 0
+    while at + LIMIT < len(block):
+        end = block.rfind(b"\n", at, at + LIMIT + 1)
+        if end >= 0:
+            at = end + 1
+            continue
+        if at > begin:
+            yield block[begin:at]
+        yield _long(block[at : at + LIMIT])
+        begin = at = block.index(b"\n", at) + 1
+    if begin < len(block):
+        yield block[begin:] if begin else block
+
+
+def _long(line: bytes) -> Fault:
+    return Fault(LONG, line[:800].decode("utf-8", "replace"))
+
+
+def blocks(reader: Reader, size: int) -> Iterator[bytes | Fault]:
+    r"""Yield blocks of whole lines of about `size` bytes, each ending in a newline.
+
+    A line of more than `LIMIT` bytes is a fault and is skipped without being held; so is the
+    place where a compressed stream breaks, with the unfinished line as its text.
+
+    >>> import io
+    >>> list(blocks(Reader(io.BytesIO(b"one\ntwo")), 6))
+    [b'one\n', b'two\n']
+    """
+    tail, skipping = b"", False
+    try:
+        while part := reader.read(size):
+            if skipping:
+                _, newline, part = part.partition(b"\n")
+                skipping = not newline
+            end = part.rfind(b"\n") + 1
+            if end:
+                yield from _cut(b"".join((tail, memoryview(part)[:end])))
+                tail = b""
+            tail += part[end:]
+            if len(tail) > LIMIT:
+                yield _long(tail)
+                tail, skipping = b"", True
+    except BrokenError as error:
+        yield Fault(error.reason, tail[:800].decode("utf-8", "replace"))
+        return
+    if tail:
+        yield tail + b"\n"

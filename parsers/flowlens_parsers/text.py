@@ -1,38 +1,153 @@
-"""Flow logs as lines of text: S3 `.log.gz`, and the lines that other deliveries carry."""
+"""Flow logs as lines of text: S3 `.log.gz`, downloads, and what other deliveries carry."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from flowlens_parsers.batch import Batch, Layout, Options
-from flowlens_parsers.fields import DEFAULT
-from flowlens_parsers.streams import Reader
+from flowlens_parsers.batch import LINE, Batch, Layout, Options, reject
+from flowlens_parsers.errors import NOT_UTF8
+from flowlens_parsers.fast import parse_block
+from flowlens_parsers.headers import BLANKS, header, headers, names
+from flowlens_parsers.lines import merge, parse_lines, refused
+from flowlens_parsers.streams import Fault, Reader, blocks
 
 __all__ = ["layout", "match", "names", "parse_lines", "read_text"]
 
+_BOM = b"\xef\xbb\xbf"
+_PEEK = 64 << 10
 
-def names(format: str | None) -> tuple[str, ...]:
-    """Return the columns of a log format: '${version} ${account-id}' or plain names; None: v2."""
-    raise NotImplementedError
+#: Blocks that the fast parser refuses are cut into this many pieces, down to `_SMALL` bytes.
+_PIECES = 8
+_SMALL = 128 << 10
 
-
-def parse_lines(
-    lines: pl.DataFrame, names: Sequence[str], source: str, columns: Sequence[str] | None = None
-) -> Batch:
-    """Parse `lines` (line: UInt64, text: String) whose values are in the order of `names`."""
-    raise NotImplementedError
+#: Control characters beside tab, newline and carriage return.
+_CONTROL = bytes(set(range(32)) - {9, 10, 11, 12, 13}) + b"\x7f"
 
 
 def match(head: bytes, name: str) -> bool:
-    """Say whether an object may be lines of text."""
-    raise NotImplementedError
+    r"""Say whether an object may be lines of text: at most one byte in 20 is a control character.
+
+    >>> match(b"2 123456789012 eni-1\n", "a"), match(b"PK\3\4\0\0\0\0", "a.log")
+    (True, False)
+    """
+    return 20 * (len(head) - len(head.translate(None, _CONTROL))) <= len(head)
 
 
 def layout(reader: Reader, name: str, options: Options) -> Layout:
-    """Return the columns of a text object, from its header or the format given."""
-    raise NotImplementedError
+    """Return the columns of a text object: of its header, else of the format given, else of v2.
+
+    Headers further down in the first bytes add their columns.
+    """
+    head = reader.peek(_PEEK).removeprefix(_BOM)
+    texts = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip(BLANKS)]
+    found = [columns for columns in map(header, texts[:1000]) if columns is not None]
+    if not texts or header(texts[0]) is None:
+        found.insert(0, names(options.format))
+    return Layout("text", tuple(dict.fromkeys(name for columns in found for name in columns)))
 
 
 def read_text(reader: Reader, name: str, options: Options) -> Iterator[Batch]:
-    """Read a text object."""
-    raise NotImplementedError
+    """Read lines of text; a header line sets the columns of the lines after it.
+
+    Args:
+        reader: The decompressed bytes.
+        name: Name of the object, for rejects and coverage.
+        options: `format` names the columns of lines before any header.
+    """
+    if reader.peek(len(_BOM)) == _BOM:
+        reader.read(len(_BOM))
+    cursor = _Cursor(name, options, names(options.format))
+    for block in blocks(reader, options.size):
+        if isinstance(block, Fault):
+            yield reject(cursor.line, block.reason, block.text, name)
+            cursor.line += 1
+        else:
+            yield from merge(list(cursor.parse(block)))
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """Where reading stands: the next line and the columns in force."""
+
+    source: str
+    options: Options
+    names: tuple[str, ...]
+    line: int = 1
+    head: bytes = b""  # the header line in force, with its newline
+
+    def parse(self, block: bytes) -> Iterator[Batch]:
+        """Parse whole lines: fast where that is proven, else in ever smaller pieces."""
+        first = block[: block.index(b"\n") + 1]
+        if len(first) < _SMALL and header(first.decode("utf-8", "replace")) is not None:
+            self.head = first
+            yield from self.tolerate(first)
+            block = block[len(first) :]
+        if not block:
+            return
+        batch = parse_block(block, self.names, self.line, self.source, self.options.columns)
+        if batch is not None:
+            self.line += batch.lines
+            yield batch
+        elif self.smallest(block):
+            yield from self.tolerate(block)
+        else:
+            for piece in _pieces(block, self.head):
+                yield from self.parse(piece)
+
+    def smallest(self, block: bytes) -> bool:
+        """Say whether cutting a block would not help: small or one line, and no header in it."""
+        if self.head and b"\n" + self.head in block:
+            return False
+        return len(block) <= _SMALL or block.find(b"\n") == len(block) - 1
+
+    def tolerate(self, block: bytes) -> Iterator[Batch]:
+        """Parse whole lines one by one, with headers, blank lines and bytes that are no text."""
+        text = pl.Series("text", block.decode("utf-8", "replace").split("\n")[:-1])
+        numbers = pl.int_range(self.line, self.line + len(text), dtype=LINE, eager=True)
+        lines = pl.DataFrame([numbers.alias("line"), text])
+        self.line += lines.height
+        # What is no UTF-8 does not come back the same; a newline always does.
+        lost = text.cast(pl.Binary) != pl.Series(block.split(b"\n")[:-1], dtype=pl.Binary)
+        if lost.any():
+            yield self.refuse(lines.filter(lost))
+            lines = lines.filter(~lost)
+        yield from self.divide(lines.filter(pl.col("text").str.strip_chars(BLANKS) != ""))
+
+    def divide(self, lines: pl.DataFrame) -> Iterator[Batch]:
+        """Parse lines after the header above them, or the columns in force."""
+        found = headers(lines)
+        layouts = [self.names, *found.values()]
+        self.names = layouts[-1]
+        marks = pl.Series(list(found), dtype=LINE)
+        order = {columns: number for number, columns in enumerate(dict.fromkeys(layouts))}
+        numbers = pl.Series([order[columns] for columns in layouts])
+        body = lines.filter(~pl.col("line").is_in(marks.implode()))
+        under = numbers.gather(marks.search_sorted(body["line"], side="right"))
+        for columns, number in order.items():
+            part, count = body.filter(under == number), [*found.values()].count(columns)
+            if part.height or count:
+                yield replace(self.judge(part, columns), headers=count)
+
+    def judge(self, lines: pl.DataFrame, columns: tuple[str, ...]) -> Batch:
+        """Parse lines of one layout."""
+        return parse_lines(lines, columns, self.source, self.options.columns)
+
+    def refuse(self, lines: pl.DataFrame) -> Batch:
+        """Reject lines that are not UTF-8."""
+        rows = refused(lines.with_columns(reason=pl.lit(NOT_UTF8)), self.source)
+        return replace(self.judge(lines.clear(), self.names), rejects=rows, lines=rows.height)
+
+
+def _pieces(block: bytes, head: bytes) -> Iterator[bytes]:
+    """Cut a block at line ends: where the header comes again, else into about `_PIECES`.
+
+    Concatenated downloads repeat their header; what lies between is mostly sound.
+    """
+    step, begin = max(1, len(block) // _PIECES), 0
+    mark = b"\n" + head if head and b"\n" + head in block else b""
+    while begin < len(block):
+        end = block.find(mark, begin) if mark else block.find(b"\n", begin + step)
+        end = end + 1 or len(block)
+        yield block[begin:end]
+        begin = end
