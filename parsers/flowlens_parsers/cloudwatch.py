@@ -17,9 +17,10 @@ import polars as pl
 from flowlens_parsers.batch import Batch, Layout, Options, rejects
 from flowlens_parsers.errors import RESOLVER
 from flowlens_parsers.fields import DEFAULT
+from flowlens_parsers.headers import names
+from flowlens_parsers.lines import parse_lines
 from flowlens_parsers.messages import messages
 from flowlens_parsers.streams import Reader
-from flowlens_parsers.text import names, parse_lines
 
 __all__ = ["TRANSIT", "account", "first", "keys", "layout", "match", "read", "records"]
 

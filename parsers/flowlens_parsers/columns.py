@@ -5,25 +5,20 @@ ports text or floats, and a missing value the word None. All become what `fields
 that cannot rejects its row.
 """
 
-import ipaddress
 from collections.abc import Sequence
 
 import polars as pl
 
-from flowlens_parsers.batch import COVERAGE, LINE, TEXT, Batch
-from flowlens_parsers.errors import MISSING, NOT_ADDRESS, NOT_NUMBER, RANGE
+from flowlens_parsers.batch import LINE, Batch
+from flowlens_parsers.errors import NOT_ADDRESS, NOT_NUMBER, RANGE
 from flowlens_parsers.fields import ADDRESSES, OBSERVERS, SCHEMA, TIME
+from flowlens_parsers.lines import coverage, project, refused
+from flowlens_parsers.values import addresses, times
 
-__all__ = ["VITAL", "typed"]
+__all__ = ["NOTHING", "VITAL", "typed"]
 
 #: What writers put where there is no value; AWS writes '-'.
 NOTHING = ("", "-", "None", "none", "null", "NULL", "NaN", "nan", "<NA>")
-
-#: Seconds since 1970 end here (January 2038); larger numbers are milliseconds.
-SECONDS = 2**31 - 1
-
-#: The last millisecond of the year 9999.
-LAST = 253_402_300_799_999
 
 #: How Athena writes a timestamp; without a zone it is UTC.
 MOMENT = "%Y-%m-%d %H:%M:%S%.f"
@@ -54,16 +49,13 @@ def typed(frame: pl.DataFrame, source: str, columns: Sequence[str] | None = None
     """
     plain = {column.name: _plain(column) for column in frame.drop("line").get_columns()}
     values = {name: _value(name, column) for name, column in plain.items()}
-    whole = pl.DataFrame(
-        [*values.values(), frame.get_column("line").cast(LINE)],
-    )
+    whole = pl.DataFrame([*values.values(), frame.get_column("line").cast(LINE)])
     quiet = _quiet(values.get("log_status"), frame.height)
     flaw = _flaws(plain, values, quiet)
     good = flaw.is_null()
-    wanted = [name for name in plain if columns is None or name in columns]
     return Batch(
-        records=whole.filter(good & ~quiet).select(*wanted, "line"),
-        coverage=_coverage(whole.filter(good & quiet), source),
+        records=project(whole.filter(good & ~quiet), list(plain), columns),
+        coverage=coverage(whole.filter(good & quiet), source),
         rejects=_rejects(frame.with_columns(reason=flaw).filter(~good), source),
         lines=frame.height,
         unknown=tuple(name for name in plain if name not in SCHEMA),
@@ -96,7 +88,7 @@ def _value(name: str, column: pl.Series) -> pl.Series:
     if column.dtype.is_float():  # an id that pandas made a float; a null somewhere did that
         column = _number(column, pl.Int64())
     text = column.cast(pl.String)
-    return canonical(text) if name in ADDRESSES else text
+    return addresses(text) if name in ADDRESSES else text
 
 
 def _number(column: pl.Series, dtype: pl.DataType) -> pl.Series:
@@ -117,28 +109,12 @@ def _time(column: pl.Series) -> pl.Series:
         zoned = column.dt.replace_time_zone("UTC") if naive else column.dt.convert_time_zone("UTC")
         return zoned.dt.cast_time_unit("ms")
     count = _number(column, pl.Int64())
-    value = pl.first()
-    spread = pl.when(value > SECONDS).then(value).otherwise(value * 1000)
-    instant = count.to_frame().select(pl.when(spread.is_between(0, LAST)).then(spread))
-    found = instant.to_series().cast(TIME)
+    found = count.to_frame().select(times(pl.first())).to_series()
     if column.dtype != pl.String or not (column.is_not_null() & count.is_null()).any():
         return found
     words = column.str.replace("T", " ", literal=True).str.replace(r"\s*(Z|UTC)$", "")
     moment = words.str.to_datetime(MOMENT, strict=False, time_unit="ms", time_zone="UTC")
     return found.fill_null(moment)
-
-
-def canonical(text: pl.Series) -> pl.Series:
-    """Return addresses as RFC 5952 writes them, null for what is none."""
-    seen = text.drop_nulls().unique()
-    return text.replace_strict(seen, [_address(value) for value in seen], return_dtype=pl.String)
-
-
-def _address(value: str) -> str | None:
-    try:
-        return str(ipaddress.ip_address(value))
-    except ValueError:
-        return None
 
 
 def _quiet(status: pl.Series | None, height: int) -> pl.Series:
@@ -153,48 +129,27 @@ def _flaws(
 ) -> pl.Series:
     """Return the first reason why each row cannot be a record, null where it can.
 
-    A row that is no flow needs only its times: it writes '-', or anything, in the rest.
+    A row that is no flow needs only its times; people have met anything in the rest of it.
     """
     flaw = pl.Series("reason", [None] * len(quiet), dtype=pl.String)
     for name, column in plain.items():
-        times = name in {"start", "end"}
-        bad = values[name].is_null() if times else values[name].is_null() & column.is_not_null()
-        bad = bad & (flaw.is_null()) & (~quiet | times)
+        bad = values[name].is_null() & column.is_not_null() & flaw.is_null()
+        bad = bad if name in ("start", "end") else bad & ~quiet
         if bad.any():
             flaw = flaw.zip_with(~bad, _why(name, column))
     return flaw
 
 
 def _why(name: str, column: pl.Series) -> pl.Series:
-    text = pl.first().cast(pl.String, strict=False)
-    number = text.str.contains(r"^[+-]?\d+(\.0*)?$")
-    reason = (
-        pl.when(text.is_null())
-        .then(pl.lit(MISSING))
-        .when(pl.lit(name in ADDRESSES))
-        .then(pl.lit(NOT_ADDRESS))
-        .when(number)
-        .then(pl.lit(RANGE))
-        .otherwise(pl.lit(NOT_NUMBER))
-    )
+    number = pl.first().cast(pl.String, strict=False).str.contains(r"^[+-]?\d+(\.0*)?$")
+    wrong = pl.lit(NOT_ADDRESS if name in ADDRESSES else NOT_NUMBER)
+    reason = pl.when(number & (name not in ADDRESSES)).then(pl.lit(RANGE)).otherwise(wrong)
     return column.to_frame().select(reason.alias("reason")).to_series()
-
-
-def _coverage(rows: pl.DataFrame, source: str) -> pl.DataFrame:
-    nothing = [pl.lit(None).alias(name) for name in ("log_status", "start", "end", *OBSERVERS)]
-    full = rows.with_columns(e for e in nothing if e.meta.output_name() not in rows.columns)
-    return full.select(
-        pl.coalesce(OBSERVERS).cast(pl.String).alias("observer"),
-        pl.col("log_status").alias("status"),
-        "start",
-        "end",
-        pl.lit(source).alias("source"),
-    ).cast(pl.Schema(COVERAGE))
 
 
 def _rejects(rows: pl.DataFrame, source: str) -> pl.DataFrame:
     """Keep of a bad row its values, separated by blanks as in a log line."""
     values = rows.drop("line", "reason").get_columns()
-    texts = [_plain(value).cast(pl.String).fill_null("-") for value in values] or [pl.lit("")]
-    text = pl.concat_str(texts, separator=" ").str.slice(0, TEXT).alias("text")
-    return rows.select(pl.lit(source).alias("source"), pl.col("line").cast(LINE), "reason", text)
+    texts = [_plain(value).cast(pl.String).fill_null("-") for value in values]
+    text = pl.concat_str(texts, separator=" ") if texts else pl.lit("")
+    return refused(rows.select("line", "reason", text.alias("text")), source)

@@ -19,7 +19,7 @@ import msgspec
 from flowlens_parsers.batch import TEXT
 from flowlens_parsers.errors import MESSAGE, NOT_JSON, NOT_UTF8, BrokenError
 
-__all__ = ["Broken", "Decoder", "Readable", "values"]
+__all__ = ["RAW", "Broken", "Decoder", "Readable", "attempt", "broken", "values"]
 
 #: Bytes read at a time.
 CHUNK = 4 << 20
@@ -46,6 +46,9 @@ class Readable(Protocol):
 
 #: Reads one JSON array of documents; raises msgspec's errors.
 Decoder = Callable[[bytes], list[Any]]
+
+#: Checks that documents are JSON, and leaves them bytes.
+RAW = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +112,16 @@ def _documents(stream: Readable) -> Iterator[tuple[list[bytes], str]]:
 
 def _decode(batch: Sequence[bytes], decoder: Decoder) -> list[Any]:
     """Return the values of all documents, in order; a broken one may give several items."""
-    found = _attempt(batch, decoder)
+    found = attempt(batch, decoder)
     if found is not None:
         return found
     found = []
     for document in batch:
-        found += _attempt([document], decoder) or _salvage(document, decoder)
+        found += attempt([document], decoder) or _salvage(document, decoder)
     return found
 
 
-def _attempt(batch: Sequence[bytes], decoder: Decoder) -> list[Any] | None:
+def attempt(batch: Sequence[bytes], decoder: Decoder) -> list[Any] | None:
     """Decode, or say None: RecursionError is what msgspec answers to nesting bombs."""
     try:
         found = decoder(b"[" + b",".join(batch) + b"]")
@@ -134,21 +137,20 @@ def _salvage(document: bytes, decoder: Decoder) -> list[Any]:
         pieces = [part.strip() for part in parts if part.strip()]
         if len(pieces) < 2:
             continue
-        read = [_attempt([piece], decoder) if piece[:1] in b"{[" else None for piece in pieces]
+        read = [attempt([piece], decoder) if piece[:1] in b"{[" else None for piece in pieces]
         if any(read):
-            return [v[0] if v else _broken(p) for p, v in zip(pieces, read, strict=True)]
-    return [_broken(document)]
+            return [v[0] if v else broken(p) for p, v in zip(pieces, read, strict=True)]
+    return [broken(document)]
 
 
-def _broken(document: bytes) -> Broken:
+def broken(document: bytes) -> Broken:
     """Say what is wrong with a document that could not be decoded."""
     start = document.strip()[:TEXT].decode(errors="replace")
     try:
         document.decode()
     except UnicodeDecodeError:
         return Broken(start, NOT_UTF8)
-    valid = _attempt([document], msgspec.json.Decoder(list[msgspec.Raw]).decode)
-    return Broken(start, NOT_JSON if valid is None else MESSAGE)
+    return Broken(start, NOT_JSON if attempt([document], RAW) is None else MESSAGE)
 
 
 def _elements(document: bytes) -> list[bytes]:
@@ -167,10 +169,9 @@ def _cut(document: bytes) -> tuple[bytes, bytes]:
     """
     opening = OPENING.match(document)
     start = opening.group() if opening else b""
-    check = msgspec.json.Decoder(list[msgspec.Raw]).decode
     for boundary in list(ELEMENT.finditer(document))[-8:][::-1] if start else ():
         part = document[: boundary.start()] + _closing(start)
-        if _attempt([part], check) is not None:
+        if attempt([part], RAW) is not None:
             return part, start + document[boundary.end() :]
     return document, b""
 

@@ -3,7 +3,17 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from flowlens_parsers import text
+from flowlens_parsers import (
+    athena,
+    cloudwatch,
+    exports,
+    firehose,
+    insights,
+    ocsf,
+    parquet,
+    resolver,
+    text,
+)
 from flowlens_parsers.batch import Batch, Layout, Options
 from flowlens_parsers.streams import Reader
 
@@ -26,6 +36,15 @@ class Format:
 #: kind -> how to read it. A new delivery is one module and one entry.
 FORMATS: dict[str, Format] = {
     "text": Format(text.match, text.read_text, text.layout, priority=0),
+    # Any JSON is Firehose's until its keys say more, so that nothing of it is taken for text.
+    "firehose": Format(firehose.match, firehose.read, firehose.layout, priority=10),
+    "cloudwatch": Format(cloudwatch.match, cloudwatch.read, cloudwatch.layout, priority=20),
+    "insights": Format(insights.match, insights.read, insights.layout, priority=30),
+    "ocsf": Format(ocsf.match, ocsf.read, ocsf.layout, priority=30),
+    "resolver": Format(resolver.match, resolver.read, resolver.layout, priority=40),
+    "export": Format(exports.match, exports.read, exports.layout, priority=10),
+    "csv": Format(athena.match, athena.read, athena.layout, priority=10),
+    "parquet": Format(parquet.match, parquet.read, parquet.layout, priority=50),
 }
 
 

@@ -1,0 +1,135 @@
+"""Parquet: what AWS delivers as `.log.parquet`, and flow logs as other people write them.
+
+AWS types version, ports, protocol, tcp_flags and traffic_path INT32, counts and times INT64, all
+else as text ("Flow log files" in the VPC user guide). Others make the account a number and the
+ports text; `columns` copes with both.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import polars as pl
+
+from flowlens_parsers import aliases
+from flowlens_parsers.batch import LINE, Batch, Layout, Options, reject
+from flowlens_parsers.columns import VITAL, typed
+from flowlens_parsers.errors import DAMAGED, UNKNOWN, BrokenError
+from flowlens_parsers.fields import known
+from flowlens_parsers.streams import Reader
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+__all__ = ["MAGIC", "frames", "layout", "match", "opened", "read"]
+
+MAGIC = b"PAR1"
+
+#: Rows decoded at a time; bounds memory whatever the size of the row groups.
+ROWS = 64 << 10
+
+#: Bytes of a compressed or unseekable object that stay in memory before they go to a file.
+SPOOL = 32 << 20
+
+
+def match(head: bytes, name: str) -> bool:
+    """Say whether an object is Parquet.
+
+    >>> match(b"PAR1...", "x.gz"), match(b"version account-id", "x.parquet")
+    (True, False)
+    """
+    return head.startswith(MAGIC)
+
+
+def read(reader: Reader, name: str, options: Options) -> Iterator[Batch]:
+    """Yield records of a Parquet object, some thousand rows at a time.
+
+    Security Lake's tables, which are nested, are told by their columns.
+
+    Args:
+        reader: The object; read from its end, so one that cannot seek is copied to a file first.
+        name: Its name, the `source` of rejects and coverage.
+        options: `columns` also limits what is decoded.
+    """
+    try:
+        with opened(reader) as file:
+            yield from _batches(file, name, options)
+    except BrokenError as error:
+        yield reject(1, error.reason, "", name)
+
+
+def _batches(file: "ParquetFile", name: str, options: Options) -> Iterator[Batch]:
+    from flowlens_parsers import ocsf
+
+    given = file.schema_arrow.names
+    if ocsf.nested(given):
+        yield from ocsf.rows(frames(file, [n for n in given if n in ocsf.SHAPE]), name, options)
+        return
+    found = aliases.columns(given)
+    wanted = [
+        old
+        for old, new in zip(given, found, strict=True)
+        if options.columns is None or new in options.columns or new in VITAL
+    ]
+    names = dict(zip(given, found, strict=True))
+    if not known(found):
+        yield reject(1, UNKNOWN, f"Parquet with the columns {' '.join(given)}", name)
+        return
+    for frame in frames(file, wanted):
+        yield typed(frame.rename(names, strict=False), name, options.columns)
+
+
+def layout(reader: Reader, name: str, options: Options) -> Layout:
+    """Return the columns of a Parquet object, from its footer."""
+    from flowlens_parsers import ocsf
+
+    try:
+        with opened(reader) as file:
+            given = file.schema_arrow.names
+    except BrokenError:
+        return Layout("parquet", ())
+    return Layout("parquet", ocsf.FIELDS if ocsf.nested(given) else tuple(aliases.columns(given)))
+
+
+@contextmanager
+def opened(reader: Reader) -> "Iterator[ParquetFile]":
+    """Open a Parquet object whatever it comes out of.
+
+    Raises:
+        BrokenError: Where its footer cannot be read.
+    """
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    with tempfile.SpooledTemporaryFile(SPOOL) as spool:
+        file = reader.raw
+        if file is None:
+            file = cast(BinaryIO, spool)
+            shutil.copyfileobj(reader, file)
+        file.seek(0)
+        try:
+            table = ParquetFile(file)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise BrokenError(DAMAGED) from error
+        yield table
+
+
+def frames(file: "ParquetFile", columns: list[str]) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a Parquet file with their numbers as `line`.
+
+    Raises:
+        BrokenError: Where pages are damaged, after the rows before them.
+    """
+    import pyarrow as pa
+
+    first = 1
+    try:
+        for batch in file.iter_batches(batch_size=ROWS, columns=columns):
+            rows = pl.DataFrame(batch)
+            line = pl.int_range(first, first + batch.num_rows, dtype=LINE, eager=True)
+            yield rows.insert_column(0, line.alias("line"))
+            first += batch.num_rows
+    except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise BrokenError(DAMAGED) from error
