@@ -1,0 +1,239 @@
+"""Which entries of a document cover which destination."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from flowlens.destinations.known import Known, code, region
+from flowlens.destinations.paths import private
+from flowlens.destinations.prefixes import covering
+from flowlens.expected.document import Document
+from flowlens.expected.subjects import pattern
+
+__all__ = ["COLUMNS", "covered", "entries", "name_pattern"]
+
+_DOMAINS = pl.List(pl.Struct({"name": pl.String, "probability": pl.Float64}))
+#: What a destination is told by.
+COLUMNS = {
+    "server": pl.String(),
+    "server_owner": pl.List(pl.String),
+    "server_groups": pl.List(pl.String),
+    "services": pl.List(pl.String),
+    "region": pl.String(),
+    "lists": pl.List(pl.String),
+    "endpoint": pl.String(),
+    "path": pl.String(),
+    "domains": _DOMAINS,
+}
+
+_ENTRIES = {
+    "entry": pl.UInt32(),
+    "rule": pl.UInt32(),
+    "kind": pl.String(),
+    "value": pl.String(),
+    "wanted_region": pl.String(),
+}
+_FOUND = {"target": pl.UInt32(), "entry": pl.UInt32(), "doubt": pl.String()}
+#: Names together at least this probable cover a destination for sure.
+_LIKELY = 0.5
+_GATED = ("DYNAMODB", "S3")
+
+
+def entries(document: Document) -> pl.DataFrame:
+    """Return the entries of a document, a row per value, numbered in the order of the file."""
+    every = [(n, e) for n, r in enumerate(document.rules) for e in r.entries]
+    rows = [
+        (i, rule, e.kind, value, e.region)
+        for i, (rule, e) in enumerate(every)
+        for value in e.values
+    ]
+    return pl.DataFrame(rows, schema=_ENTRIES, orient="row")
+
+
+def covered(targets: pl.DataFrame, document: Document, known: Known) -> pl.DataFrame:
+    """Return the entries that cover, or may cover, each destination; ports are not looked at.
+
+    Args:
+        targets: Distinct rows of `COLUMNS` with their number in `target`.
+        document: The entries.
+        known: What is known about addresses.
+
+    Returns:
+        `target`, `entry` (its number in `entries`) and `doubt`: null where the entry covers it for
+        sure, else what is not known.
+    """
+    listed = entries(document)
+    named = _expand(listed, document)
+    free = pl.col("server_owner").is_null()
+    local = private(pl.col("server"))
+    found = [
+        _prefixes(targets, named),
+        _services(targets, listed),
+        _equal(
+            targets.explode("server_groups", empty_as_null=True),
+            listed,
+            "security_group",
+            "server_groups",
+        ),
+        _equal(targets.explode("lists", empty_as_null=True), listed, "prefix_list", "lists"),
+        _equal(targets, listed, "endpoint", "endpoint"),
+        _owners(targets, listed),
+        _names(targets, listed),
+        targets.join(listed.filter(pl.col("kind") == "any"), how="cross"),
+        _doubt(targets, listed, "security_group", free & local, "the groups of {} are not known"),
+        _doubt(targets, listed, "owner", free & local, "the owner of {} is not known"),
+        _doubt(targets, listed, "endpoint", free & _hidden(local), "the path to {} is not known"),
+        _doubt(targets, listed, "domain", free & pl.col("domains").is_null(), "no resolver log"),
+        _unlisted(targets, listed, known),
+        _unranged(targets, listed, known),
+    ]
+    return (
+        pl.concat([_shaped(f) for f in found])
+        .sort("target", "entry", "doubt", nulls_last=False)
+        .unique(["target", "entry"], keep="first", maintain_order=True)
+    )
+
+
+def _shaped(frame: pl.DataFrame) -> pl.DataFrame:
+    doubt = pl.col("doubt") if "doubt" in frame.columns else pl.lit(None)
+    return frame.select("target", "entry", doubt=doubt).select(
+        pl.col(name).cast(dtype) for name, dtype in _FOUND.items()
+    )
+
+
+def _expand(listed: pl.DataFrame, document: Document) -> pl.DataFrame:
+    """Return entries by prefix, the owner's names replaced by their prefixes."""
+    rows = [(name, cidr) for name, cidrs in document.names.items() for cidr in cidrs]
+    schema = {"value": pl.String(), "cidr": pl.String()}
+    names = pl.DataFrame(rows, schema=schema, orient="row")
+    by_name = listed.filter(pl.col("kind") == "name").join(names, on="value")
+    plain = listed.filter(pl.col("kind") == "cidr").with_columns(cidr="value")
+    return pl.concat([f.select("entry", "cidr") for f in (plain, by_name)])
+
+
+def _prefixes(targets: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
+    rows = named.with_row_index("row")
+    held = covering(targets["server"], rows["cidr"].to_list()).join(rows, on="row")
+    return targets.join(held, left_on="server", right_on="address")
+
+
+def _equal(targets: pl.DataFrame, listed: pl.DataFrame, kind: str, column: str) -> pl.DataFrame:
+    wanted = listed.filter(pl.col("kind") == kind)
+    return targets.join(wanted, left_on=column, right_on="value")
+
+
+def _services(targets: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+    """Return entries for AWS services; ``AMAZON`` stands for all of them."""
+    known = targets.drop_nulls("services").with_columns(
+        services=pl.concat_list("services", pl.lit(["AMAZON"])).list.unique()
+    )
+    pairs = _equal(known.explode("services"), listed, "aws_service", "services")
+    place = pl.col("wanted_region").is_null() | (pl.col("wanted_region") == pl.col("region"))
+    return pairs.filter(place.fill_null(value=True)).with_columns(
+        doubt=pl.when(place.is_null()).then(pl.format("the Region of {} is not known", "server"))
+    )
+
+
+def _owners(targets: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+    """Return entries for owners: sure where they name every candidate."""
+    people = targets.with_columns(size=pl.col("server_owner").list.len()).explode(
+        "server_owner", empty_as_null=True
+    )
+    wanted = listed.filter(pl.col("kind") == "owner")
+    pairs = _spelt(people, wanted, "server_owner", pattern).unique(
+        ["target", "entry", "server_owner"]
+    )
+    return pairs.group_by("target", "entry").agg(
+        doubt=pl.when(pl.len() < pl.col("size").first()).then(
+            pl.format(
+                "the owner may be another than {}",
+                pl.col("server_owner").sort().str.join(", "),
+            )
+        )
+    )
+
+
+def _names(targets: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+    """Return entries for domains: sure where the names that match are likely together."""
+    heard = targets.explode("domains", empty_as_null=True).drop_nulls("domains").unnest("domains")
+    wanted = listed.filter(pl.col("kind") == "domain")
+    pairs = _spelt(heard, wanted, "name", name_pattern).unique(["target", "entry", "name"])
+    likely = pl.col("probability").sort().sum()
+    return pairs.group_by("target", "entry").agg(
+        doubt=pl.when(likely < _LIKELY).then(
+            pl.format(
+                "{} is its name with probability {} only",
+                pl.col("name").sort().str.join(", "),
+                likely.round(2),
+            )
+        )
+    )
+
+
+def name_pattern(domain: str) -> str:
+    r"""Return the regular expression of a domain; ``*.x`` covers every name below x, not x itself.
+
+    >>> name_pattern("*.x.example")
+    '^.+\\.x\\.example$'
+    """
+    below = domain.startswith("*.")
+    return pattern(domain) if not below else "^.+" + pattern(domain[1:])[1:]
+
+
+def _spelt(
+    holders: pl.DataFrame, wanted: pl.DataFrame, column: str, spell: Callable[[str], str]
+) -> pl.DataFrame:
+    """Return the pairs in which a name has the form that an entry gives."""
+    names = holders.select(column).unique().drop_nulls()
+    matches = [
+        names.filter(pl.col(column).str.contains(spell(value))).with_columns(value=pl.lit(value))
+        for value in wanted["value"].unique().sort()
+    ]
+    if not matches:
+        return holders.join(wanted, how="cross").clear()
+    return holders.join(pl.concat(matches), on=column).join(wanted, on="value")
+
+
+def _hidden(local: pl.Expr) -> pl.Expr:
+    """Return whether an endpoint may be on the way without a trace in the log."""
+    gated = pl.col("services").list.eval(pl.element().is_in(_GATED)).list.any()
+    silent = pl.col("endpoint").is_null() & pl.col("path").is_null()
+    return silent & (local | gated.fill_null(value=False))
+
+
+def _doubt(
+    targets: pl.DataFrame, listed: pl.DataFrame, kind: str, test: pl.Expr, text: str
+) -> pl.DataFrame:
+    wanted = listed.filter(pl.col("kind") == kind)
+    why = pl.format(text, "server") if "{}" in text else pl.lit(text)
+    return targets.filter(test).join(wanted, how="cross").with_columns(doubt=why)
+
+
+def _unlisted(targets: pl.DataFrame, listed: pl.DataFrame, known: Known) -> pl.DataFrame:
+    """Return entries for prefix lists whose prefixes the inventory does not have."""
+    read = known.lists.drop_nulls("cidr")["prefix_list"].unique()
+    wanted = listed.filter(pl.col("kind") == "prefix_list", ~pl.col("value").is_in(read.to_list()))
+    why = pl.format("the entries of {} are not in the inventory", "value")
+    return targets.join(wanted, how="cross").with_columns(doubt=why)
+
+
+def _unranged(targets: pl.DataFrame, listed: pl.DataFrame, known: Known) -> pl.DataFrame:
+    """Return entries for services of which nothing tells that the address is not theirs.
+
+    AWS's ranges would tell, records with the service of the address would (they write nothing for
+    other addresses), and so would the managed prefix list of the service in the Region.
+    """
+    wanted = listed.filter(pl.col("kind") == "aws_service")
+    told = known.ranges is not None or bool((targets["services"].list.len() > 0).any())
+    lists = known.lists.drop_nulls("cidr").select(
+        value=code(pl.col("name")), wanted_region=region(pl.col("name"))
+    )
+    unlisted = wanted.join(lists.unique(), on=["value", "wanted_region"], how="anti")
+    lost = (
+        pl.col("server_owner").is_null()
+        & ~private(pl.col("server"))
+        & pl.col("services").is_null()
+        & pl.lit(value=not told)
+    )
+    why = pl.lit("no AWS address ranges were given")
+    return targets.filter(lost).join(unlisted, how="cross").with_columns(doubt=why)
