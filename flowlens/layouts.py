@@ -7,9 +7,9 @@ from contextlib import closing
 import polars as pl
 
 from flowlens.sources import Lost, Object
-from flowlens_parsers import peek
 from flowlens_parsers.batch import Layout
 from flowlens_parsers.fields import DEFAULT, SCHEMA
+from flowlens_parsers.reading import peek
 
 __all__ = ["survey", "union"]
 
@@ -59,7 +59,7 @@ def _groups(objects: Sequence[Object]) -> dict[tuple[str, str], list[Object]]:
 
 def _glance(group: list[Object], format: str | None) -> Layout | None:
     """Return the layout of the first object of a group that has one."""
-    for found in group[:TRIES]:
+    for found in [found for found in group if found.size != 0][:TRIES]:
         try:
             with closing(found.open()) as stream:
                 layout = peek(stream, found.uri, format=format or found.format)

@@ -13,9 +13,9 @@ from flowlens.layouts import survey
 from flowlens.ledger import Ledger
 from flowlens.sources import Aws, Lost, Object, Window, fetch, list_objects
 from flowlens.sources.listing import Source
-from flowlens_parsers import read
 from flowlens_parsers.batch import LINE, Batch
 from flowlens_parsers.errors import FormatError
+from flowlens_parsers.reading import read
 
 __all__ = ["Ledger", "scan_records"]
 

@@ -109,7 +109,8 @@ class Body(io.RawIOBase):
             except BREAKS as error:
                 said = " ".join(str(error).split())
             self._drop()
-            time.sleep(0.1 * 2**attempt)
+            if attempt < RESUMES:
+                time.sleep(0.1 * 2**attempt)
         msg = f"{said}; {self._position} of {self._size} bytes were read"
         raise Lost(msg)
 

@@ -2,7 +2,7 @@
 
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import BinaryIO
@@ -18,7 +18,7 @@ BUDGET = 64 << 20
 Pending = tuple[Object, Future[bytes] | None]
 
 
-def fetch(objects: Iterable[Object]) -> Iterator[tuple[Object, BinaryIO | Lost]]:
+def fetch(objects: Iterable[Object]) -> Generator[tuple[Object, BinaryIO | Lost]]:
     """Yield each object, in the order given, with its open stream or why it is lost.
 
     A stream is closed when the next one is asked for. Objects of at most a quarter of the budget

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import boto3
+import botocore.exceptions
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -154,7 +155,7 @@ def explain(error: Exception, action: str, resource: str) -> FlowlensError:
         return AccessError(msg + "log in, or choose another --profile")
     if code(error) in DENIED:
         return AccessError(f"permission missing: allow {action} on {resource} ({said})")
-    if isinstance(error, HTTPClientError):
+    if isinstance(error, HTTPClientError | botocore.exceptions.ConnectionError):
         msg = f"{resource} cannot be reached ({said}); check network, --region and --endpoint-url"
         return InputError(msg)
     return InputError(f"{resource}: {action} failed ({said})")

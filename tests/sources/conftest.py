@@ -1,6 +1,7 @@
 import http.client
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 @dataclass
 class Fault:
-    """What goes wrong with the next `times` requests whose line contains `match`."""
+    """What goes wrong with the next `times` requests whose line or body contains `match`."""
 
     match: str
     status: int = 200
@@ -27,6 +28,7 @@ class Proxy:
     url: str
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+    page: int = 1000  # entries of a page of a bucket's listing
 
     def spoil(self, match: str, **how: Any) -> None:
         """Spoil requests whose line or body contains `match`, as `Fault` says."""
@@ -40,57 +42,64 @@ class Proxy:
         return None
 
 
-def _handler(proxy: Proxy, backend: str) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    proxy: Proxy
+    backend: str
 
-        def forward(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            sent = self.rfile.read(length)
-            target = self.headers.get("X-Amz-Target", "")
-            line = f"{self.command} {self.path} {self.headers.get('Range', '')} {target}".rstrip()
-            proxy.requests.append(line)
-            fault = proxy.fault(line + " " + sent.decode("latin-1"))
-            if fault is not None and fault.cut is None:
-                self.answer(fault.status, {}, fault.body.encode())
-                return
-            link = http.client.HTTPConnection(urlsplit(backend).netloc)
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a client that drops a transfer is what some tests are about."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def forward(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        marks = [self.headers.get("Range", ""), self.headers.get("X-Amz-Target", "")]
+        line = " ".join([self.command, self.path, *filter(None, marks)])
+        self.server.proxy.requests.append(line)
+        fault = self.server.proxy.fault(line + " " + sent.decode("latin-1"))
+        if fault is not None and fault.cut is None:
+            self.answer(fault.status, {}, fault.body.encode())
+            return
+        if "list-type=2" in self.path:
+            self.path += f"&max-keys={self.server.proxy.page}"
+        status, headers, body = self.ask(sent)
+        self.answer(status, headers, body, fault.cut if fault else None)
+
+    def ask(self, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+        with closing(http.client.HTTPConnection(urlsplit(self.server.backend).netloc)) as link:
             link.request(self.command, self.path, sent, dict(self.headers))
             got = link.getresponse()
-            body = got.read()
-            link.close()
-            cut = None if fault is None else fault.cut
-            self.answer(got.status, dict(got.getheaders()), body, cut)
+            return got.status, dict(got.getheaders()), got.read()
 
-        def answer(
-            self, status: int, headers: dict[str, str], body: bytes, cut: int | None = None
-        ) -> None:
-            self.send_response(status)
-            skip = {"content-length", "connection", "transfer-encoding", "server", "date"}
-            for name, value in headers.items():
-                if name.lower() not in skip:
-                    self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body[:cut])
-            if cut is not None:
-                self.close_connection = True
+    def answer(
+        self, status: int, headers: dict[str, str], body: bytes, cut: int | None = None
+    ) -> None:
+        self.send_response(status)
+        skip = {"content-length", "connection", "transfer-encoding", "server", "date"}
+        for name, value in headers.items():
+            if name.lower() not in skip:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:cut])
+        self.close_connection = cut is not None
 
-        do_GET = do_POST = do_PUT = do_HEAD = forward
+    do_GET = do_POST = do_PUT = do_HEAD = forward
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    return Handler
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 @pytest.fixture
 def proxy(aws_server: str) -> Iterator[Proxy]:
     """A way to `aws_server` that notes requests and can be told to fail."""
-    proxy = Proxy("")
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(proxy, aws_server)) as server:
-        server.daemon_threads = True
-        proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with Server(("127.0.0.1", 0), Handler) as server:
+        proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}")
+        server.proxy, server.backend = proxy, aws_server
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield proxy
