@@ -8,8 +8,9 @@ import polars as pl
 
 from flowlens_parsers.batch import LINE
 from flowlens_parsers.documents import RAW, Broken, Readable, attempt, broken, values
+from flowlens_parsers.errors import MESSAGE, NOT_JSON
 
-__all__ = ["numbered", "objects", "table", "valid"]
+__all__ = ["numbered", "objects", "valid"]
 
 
 def objects(stream: Readable) -> Iterator[list[bytes | Broken]]:
@@ -52,34 +53,51 @@ def _object(piece: bytes) -> bytes | Broken:
     return piece if piece.lstrip().startswith(b"{") else broken(piece)
 
 
-def table(objects: Sequence[bytes], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    r"""Return valid JSON objects as rows; a value that is not of its dtype is null or its text.
-
-    Args:
-        objects: One JSON object each.
-        schema: Keys to read -> dtypes; others are skipped.
-
-    >>> table([b'{"a": 1,\n"b": {}}', b'{"a": {"c": 2}}'], {"a": pl.String()}).rows()
-    [('1',), ('{"c": 2}',)]
-    """
-    if not objects:
-        return pl.DataFrame(schema=schema)
-    # Line breaks are legal only between the parts of a JSON document, never inside a string.
-    flat = [re.sub(rb"[\r\n]+", b" ", value) for value in objects]
-    return pl.read_ndjson(b"\n".join(flat), schema=schema, ignore_errors=True)
-
-
 def numbered(
     pieces: Sequence[bytes | Broken], schema: Mapping[str, pl.DataType], first: int
 ) -> tuple[pl.DataFrame, list[tuple[int, str, str]]]:
     """Return objects as rows with a `line`, and (line, reason, text) of what is broken.
 
-    >>> frame, bad = numbered([Broken("x", "not json"), b'{"a": 1}'], {"a": pl.Int64()}, 7)
+    A value that is not of its dtype becomes null, or its text.
+
+    Args:
+        pieces: Objects as `objects` yields them.
+        schema: Keys to read -> dtypes; others are skipped.
+        first: Line of the first piece.
+
+    >>> frame, bad = numbered([Broken("x", "not json"), b'{"a": {"b": 1}}'], {"a": pl.String()}, 7)
     >>> frame.rows(), bad
-    ([(8, 1)], [(7, 'not json', 'x')])
+    ([(8, '{"b": 1}')], [(7, 'not json', 'x')])
     """
     lines = list(enumerate(pieces, first))
+    bad = [(line, p.reason, p.text) for line, p in lines if isinstance(p, Broken)]
     good = [(line, piece) for line, piece in lines if isinstance(piece, bytes)]
-    rows = table([piece for _, piece in good], schema)
-    rows.insert_column(0, pl.Series("line", [line for line, _ in good], dtype=LINE))
-    return rows, [(n, p.reason, p.text) for n, p in lines if isinstance(p, Broken)]
+    rows, odd = _table(good, schema)
+    bad += [(line, p.reason, p.text) for line, p in odd]
+    return rows, sorted(bad)
+
+
+def _table(
+    good: Sequence[tuple[int, bytes]], schema: Mapping[str, pl.DataType]
+) -> tuple[pl.DataFrame, list[tuple[int, Broken]]]:
+    """Return numbered objects as rows, and those that only msgspec takes for JSON.
+
+    The two readers differ about bytes that are no UTF-8, lone surrogates and huge numbers; one such
+    object fails all, so they are halved until it stands alone.
+    """
+    line = pl.Series("line", [line for line, _ in good], dtype=LINE)
+    if not good:
+        return pl.DataFrame([line, *pl.DataFrame(schema=schema)]), []
+    # Line breaks are legal only between the parts of a JSON document, never inside a string.
+    flat = b"\n".join(re.sub(rb"[\r\n]+", b" ", piece) for _, piece in good)
+    try:
+        rows = pl.read_ndjson(flat, schema=schema, ignore_errors=True)
+        return rows.insert_column(0, line), []
+    except pl.exceptions.PolarsError:
+        if len(good) == 1:
+            flaw = broken(good[0][1])
+            reason = NOT_JSON if flaw.reason == MESSAGE else flaw.reason
+            return _table([], schema)[0], [(good[0][0], Broken(flaw.text, reason))]
+    half = len(good) // 2
+    upper, lower = _table(good[:half], schema), _table(good[half:], schema)
+    return upper[0].vstack(lower[0]), upper[1] + lower[1]
