@@ -1,0 +1,90 @@
+"""Whose an interface is: a set of candidates, never a pick among them."""
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from flowlens.inventory.candidates import CLAIMS
+from flowlens.inventory.kinds import classify
+
+if TYPE_CHECKING:
+    from flowlens.inventory.model import Inventory
+
+__all__ = ["kinded", "owners"]
+
+_KEY = ["capture", "interface_id"]
+
+
+def owners(inventory: "Inventory") -> pl.DataFrame:
+    """Return every interface of every capture with its kind and its candidate owners.
+
+    An *owner* is named only by what AWS answered: Lambda functions by subnet and exactly equal
+    group set over all versions (interfaces are shared; the description names only their creator),
+    functions of a capacity provider, EC2 instances by Name tag else id, databases by subnet group
+    and group set, ECS tasks by their attachment, others by the id in the description.
+
+    ``certainty`` is ``exact`` (one candidate), ``shared`` (several), ``none`` (all candidates are
+    known and none fits) or ``unknown``; then ``owner`` is null and ``why`` says the reason,
+    ``lacks`` the call that was not answered.
+
+    Args:
+        inventory: from `load`.
+    """
+    table = kinded(inventory)
+    claims = pl.concat([claim(table, inventory) for claim in CLAIMS])
+    whole = table.join(claims, on=_KEY, how="left", maintain_order="left")
+    unknown = pl.col("certainty").is_null()
+    return whole.with_columns(
+        pl.col("certainty").fill_null("unknown"),
+        pl.when(unknown)
+        .then(pl.lit("nothing in the interface names an owner"))
+        .otherwise("why")
+        .alias("why"),
+    ).drop("provider", "connector", "name")
+
+
+def kinded(inventory: "Inventory") -> pl.DataFrame:
+    """Return the interfaces with `kind` and `resource`.
+
+    NAT gateways and endpoints list their interfaces themselves; that answer speaks where the
+    interface says too little.
+
+    Args:
+        inventory: from `load`.
+    """
+    gateways, endpoints = inventory.nat_gateways, inventory.endpoints
+    listed = pl.concat(
+        [
+            gateways.select(
+                "capture",
+                pl.col("interfaces").alias("interface_id"),
+                pl.lit("nat_gateway").alias("listed_kind"),
+                pl.col("nat_gateway_id").alias("listed"),
+            ),
+            endpoints.select(
+                "capture",
+                pl.col("interfaces").alias("interface_id"),
+                pl.when(pl.col("type") == "GatewayLoadBalancer")
+                .then(pl.lit("gwlb_endpoint"))
+                .otherwise(pl.lit("vpc_endpoint"))
+                .alias("listed_kind"),
+                pl.col("endpoint_id").alias("listed"),
+            ),
+        ]
+    )
+    rows = listed.explode("interface_id").drop_nulls("interface_id").unique(_KEY)
+    vague = pl.col("kind").is_null() | pl.col("kind").is_in(["detached", "aws_managed_other"])
+    return (
+        classify(inventory.interfaces)
+        .join(rows, on=_KEY, how="left", maintain_order="left")
+        .with_columns(
+            pl.when(vague).then(pl.coalesce("listed_kind", "kind")).otherwise("kind").alias("kind")
+        )
+        .with_columns(
+            pl.when(pl.col("kind") == pl.col("listed_kind"))
+            .then(pl.coalesce("resource", "listed"))
+            .otherwise("resource")
+            .alias("resource")
+        )
+        .drop("listed_kind", "listed")
+    )
