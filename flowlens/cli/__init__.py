@@ -23,6 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(f"flowlens {version('vpc-flowlens')}\n")
         return 0
-    from flowlens.cli.run import run
+    try:
+        from flowlens.cli.run import run
 
-    return run(args)
+        return run(args)
+    except KeyboardInterrupt:
+        sys.stderr.write("flowlens: interrupted; what was written is partial\n")
+        return 130

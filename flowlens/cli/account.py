@@ -1,6 +1,7 @@
 """The verbs that speak of an AWS account: capture its inventory, print the policy for it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flowlens.cli import console
@@ -14,9 +15,8 @@ def capture(output: Path, profile: str | None, region: str | None, url: str | No
     from flowlens import inventory
     from flowlens.output import place
     from flowlens.sources import Aws
-    from flowlens.sources.session import session
 
-    taken = inventory.snapshot(session(Aws(profile, region, url)), region=region)
+    taken = inventory.snapshot(datetime.now(UTC), aws=Aws(profile, region, url))
     with place(output) as file:
         file.write(json.dumps(taken, indent=1, sort_keys=True, default=str).encode() + b"\n")
     for call, why in sorted(taken.get("errors", {}).items()):

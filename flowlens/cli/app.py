@@ -54,11 +54,14 @@ def report(src: Src, reading: Reading, grounds: Grounds, output: Folder) -> None
 
 
 @verb
-def records(src: Src, reading: Reading, writing: Writing, rejects: Rejects = None) -> None:
+def records(
+    src: Src, reading: Reading, grounds: Grounds, writing: Writing, rejects: Rejects = None
+) -> None:
     """Print typed flow-log records, whatever the delivery was."""
     from flowlens.cli.pipeline import Job, emit
 
-    job = Job(src, reading)
+    # Every verb takes the common options, so that a command can be changed by its verb alone.
+    job = Job(src, reading, grounds)
     (frame,) = job.redacted(job.kept(job.records()))
     emit(job, frame, "records", writing)
     if rejects:

@@ -6,11 +6,15 @@ from collections.abc import Callable
 
 from flowlens import words
 
-__all__ = ["Progress", "escape", "reads", "say"]
+__all__ = ["Closed", "Progress", "escape", "reads", "say"]
 
 #: Nothing moves on the screen for runs that are over before one looks.
 PATIENCE = 1.0
 STEP = 0.2
+
+
+class Closed(Exception):
+    """The reader of our output went away, as after ``| head``."""
 
 
 def say(text: str) -> None:

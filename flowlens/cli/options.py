@@ -8,6 +8,8 @@ from typing import Annotated, Any, get_type_hints
 
 from typer import Argument, Option
 
+from flowlens.cli.console import Closed
+
 __all__ = ["Grounds", "Reading", "Src", "Writing", "spread"]
 
 Src = Annotated[
@@ -105,7 +107,11 @@ def spread(function: Callable[..., Any]) -> Callable[..., Any]:
     def command(**given: Any) -> Any:
         for name, (kind, parts) in groups.items():
             given[name] = kind(**{part: given.pop(part) for part in parts})
-        return function(**given)
+        try:
+            return function(**given)
+        except BrokenPipeError as problem:
+            # Typer would end with 1; a reader that has enough is no failure.
+            raise Closed from problem
 
     command.__name__, command.__doc__ = function.__name__, function.__doc__
     command.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]

@@ -13,12 +13,12 @@ import polars as pl
 from flowlens import filters, output, times
 from flowlens.cli import console
 from flowlens.cli.options import Grounds, Reading, Writing
-from flowlens.errors import InputError, OutputError
+from flowlens.errors import InputError
 from flowlens.output.redact import Redactor, kinds
 from flowlens.records import Ledger, scan_records
 from flowlens.sources import Aws
 
-__all__ = ["Job", "Judged", "emit", "folder", "present", "ranked"]
+__all__ = ["Job", "Judged", "emit", "present", "ranked"]
 
 
 def present() -> datetime:
@@ -51,6 +51,8 @@ class Job:
         self.ledger = Ledger(self.progress)
         self.queries = Ledger()  # of resolver logs, which are no flow logs
         self.wanted = kinds(read.redact)
+        learn = self.grounds.learn_until
+        self.learn_until = times.parse(learn, now=self.now) if learn else None
         self.window = times.interval(read.since, read.until, read.last, now=self.now)
         if self.window != times.Interval():
             console.say(f"time {self.window}")
@@ -100,7 +102,6 @@ class Job:
         from flowlens.edges import edges
 
         grounds = self.grounds
-        learn = grounds.learn_until
         # The document and the inventory are read first: their mistakes are found in a moment.
         inventory, expected = self.inventory, self.expected
         return edges(
@@ -108,8 +109,8 @@ class Job:
             inventory,
             expected,
             self.answers(),
-            aws_ranges=self.ranges(),
-            learn_until=times.parse(learn, now=self.now) if learn else None,
+            aws_ranges=self.ranges,
+            learn_until=self.learn_until,
             asn=grounds.asn,
         )
 
@@ -127,6 +128,7 @@ class Job:
             strict=self.reading.strict,
         )
 
+    @cached_property
     def ranges(self) -> Path | None:
         """Return the file of AWS's address ranges: the one given, else the current one.
 
@@ -136,7 +138,7 @@ class Job:
         given = self.grounds.aws_ranges
         if given or os.environ.get("FLOWLENS_OFFLINE"):
             return given
-        from flowlens.destinations.ranges import fetch_ranges
+        from flowlens.destinations.aws import fetch_ranges
 
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         try:
@@ -200,17 +202,3 @@ def ranked(job: Job, dimension: str, by: str, writing: Writing) -> pl.LazyFrame:
 
     (edges,) = job.redacted(job.kept(job.edges()))
     return top(edges, dimension, by)
-
-
-def folder(path: Path) -> Path:
-    """Make a folder for results.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        msg = f"{path} cannot be made: {problem.strerror}"
-        raise OutputError(msg) from problem
-    return path

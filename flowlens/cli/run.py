@@ -11,6 +11,7 @@ __all__ = ["run"]
 
 #: Raised deep inside the engine where a pipe was closed; it names no type of its own.
 CLOSED = "Broken pipe"
+INTERRUPTED = 130
 
 
 def run(args: Sequence[str]) -> int:
@@ -26,10 +27,9 @@ def run(args: Sequence[str]) -> int:
         if os.environ.get("FLOWLENS_DEBUG") and not _closed(problem):
             raise
         return _failed(problem)
-    except KeyboardInterrupt:
-        return _interrupted()
-    if code == 130:
-        return _interrupted()
+    if code == INTERRUPTED:
+        # Typer's answer to Ctrl-C, and ours to whoever called.
+        raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
 
 
@@ -54,15 +54,9 @@ def _failed(problem: Exception) -> int:
     return 1
 
 
-def _interrupted() -> int:
-    """Say that the result is not whole."""
-    console.say("flowlens: interrupted; what was written is partial")
-    return 130
-
-
 def _closed(problem: BaseException) -> bool:
     """Say whether the reader of our output went away, as after ``| head``."""
-    return isinstance(problem, BrokenPipeError) or CLOSED in str(problem)
+    return isinstance(problem, console.Closed | BrokenPipeError) or CLOSED in str(problem)
 
 
 def _first(text: str) -> str:

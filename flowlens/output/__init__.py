@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -100,7 +100,8 @@ def place(path: Path) -> Iterator[BinaryIO]:
         msg = f"{path} cannot be written: {problem.strerror or problem}"
         raise OutputError(msg) from problem
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _by_place(stream: TextIO) -> str:

@@ -51,11 +51,14 @@ class Redactor:
     Args:
         wanted: which of `KINDS`.
         frames: every table that will be written; each is read once for its values.
+        texts: what else will be written.
     """
 
-    def __init__(self, wanted: Iterable[str], frames: Iterable[pl.LazyFrame]) -> None:
+    def __init__(
+        self, wanted: Iterable[str], frames: Iterable[pl.LazyFrame], texts: Iterable[str] = ()
+    ) -> None:
         self.wanted = frozenset(wanted)
-        self.texts: set[str] = set()
+        self.texts: set[str] = set(texts) if self.wanted else set()
         self.names: set[str] = set()
         for frame in frames if self.wanted else ():
             self._gather(frame)
@@ -70,6 +73,10 @@ class Redactor:
             for name, dtype in schema.items()
             if _holds_text(dtype)
         )
+
+    def text(self, text: str) -> str:
+        """Replace what is to be hidden in a text."""
+        return self.changes.get(text, text)
 
     @cached_property
     def changes(self) -> dict[str, str]:

@@ -59,6 +59,35 @@ def show(frame: pl.LazyFrame, stream: TextIO, name: str, limit: int | None = Non
         emoji=False,
         color_system=None if os.environ.get("NO_COLOR") else "auto",
     )
+    wanted = ROWS if limit is None else limit
+    rows = _open(frame.head(wanted + 1)).collect(engine="streaming")
+    more, rows = rows.height > wanted, rows.head(wanted)
+    cells = {column: _cells(rows[column]) for column in _order(rows, name)}
+    kept: list[str] = []
+    room = console.width
+    for column, texts in cells.items():
+        width = min(WIDEST, max([len(column), *map(len, texts)]))
+        if room < width and kept:
+            break
+        room -= width + 2
+        kept.append(column)
+    _print(console, rows, {column: cells[column] for column in kept})
+    return Shown(rows.height, more, tuple(column for column in cells if column not in kept))
+
+
+def _print(console: Console, rows: pl.DataFrame, cells: dict[str, list[str]]) -> None:
+    """Lay the cells out."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for at, column in enumerate(cells, 1):
+        right = rows.schema[column].is_numeric()
+        table.add_column(
+            Text(column.upper().replace("_", " ")),
+            justify="right" if right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            # The last one, often a sentence, has what is left of the line.
+            max_width=WIDEST if at < len(cells) else None,
+        )
     for row in zip(*cells.values(), strict=True):
         table.add_row(*(Text(cell, style=STYLES.get(cell.lstrip("◆◇ "), "")) for cell in row))
     console.print(table)
