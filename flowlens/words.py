@@ -59,6 +59,8 @@ def share(part: float, whole: float) -> str:
 
     >>> share(1, 4), share(9_999_999, 10_000_000), share(1, 10_000_000), share(0, 0)
     ('25 %', '> 99.99 %', '< 0.01 %', 'unknown')
+    >>> share(1, 3), share(4, 901), share(996, 1000)
+    ('33.3 %', '0.44 %', '99.6 %')
     """
     if not whole:
         return "unknown"
@@ -67,7 +69,8 @@ def share(part: float, whole: float) -> str:
         return "< 0.01 %"
     if 99.99 < value < 100:
         return "> 99.99 %"
-    return f"{value:.2f}".rstrip("0").rstrip(".") + " %"
+    digits = 1 if 1 <= value <= 99 else 2
+    return f"{value:.{digits}f}".rstrip("0").rstrip(".") + " %"
 
 
 def proto(protocol: int | None) -> str:

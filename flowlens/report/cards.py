@@ -27,8 +27,9 @@ class Card:
     owners: str
     sent: str
     amount: str
+    path: str
     when: str
-    sentence: str
+    text: str
     reason: str
     why: tuple[str, ...]
     technique: str
@@ -69,7 +70,7 @@ def _card(
     owners = row["owner"] or []
     key = "\x1f".join(owners) or row["client"]
     known = reasons.get((key, row["destination"], row["server_port"], row["protocol"]), {})
-    sentence, _, reason = row["text"].rpartition("; ")
+    _, _, reason = row["text"].rpartition("; ")
     filter_ = row["evidence"]["filter"]
     command = f"flowlens records {facts.arguments} --where {shlex.quote(filter_)}"
     numbers = row["numbers"]
@@ -83,9 +84,10 @@ def _card(
         owners=_owners(owners, row["client"]),
         sent=size(numbers["bytes_out"]),
         amount=f"{noun(numbers['records'], 'record')}, {size(numbers['bytes_in'])} came back",
+        path=", ".join(known.get("path", [])),
         when=span(row["first_seen"], row["last_seen"]),
-        sentence=sentence or row["text"],
-        reason=reason,
+        text=row["text"],
+        reason=reason[:1].upper() + reason[1:],
         why=_why(known),
         technique=row["technique"] or "",
         command=command,
@@ -103,10 +105,8 @@ def _owners(owners: list[str], client: str | None) -> str:
 
 
 def _why(known: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return why it was judged so, how it left and what let it through."""
+    """Return why it was judged so and what let it through."""
     texts = [text[:1].upper() + text[1:] for text in known.get("why", [])[:3]]
-    if known.get("path"):
-        texts.append(f"Path: {', '.join(known['path'])}")
     if known.get("rule"):
         texts.append(f"Rule: {', '.join(known['rule'][:3])}")
     return tuple(texts)

@@ -1,12 +1,14 @@
 "use strict";
 (() => {
-  const all = (query, root = document) => [...root.querySelectorAll(query)];
+  const doc = document;
+  const all = (query, root = doc) => [...root.querySelectorAll(query)];
   const make = (tag, name, text) => {
-    const node = document.createElement(tag);
+    const node = doc.createElement(tag);
     if (name) node.className = name;
     if (text !== undefined) node.textContent = text;
     return node;
   };
+  const count = (n) => n.toLocaleString("en-US");
   const size = (bytes) => {
     if (bytes < 1000) return bytes + " B";
     const digits = (n) => (n < 99.95 ? Math.round(n * 10) / 10 : Math.round(n));
@@ -14,14 +16,15 @@
     while (digits(n) >= 1000 && unit < 5) { n /= 1000; unit++; }
     return digits(n) + " " + ["kB", "MB", "GB", "TB", "PB", "EB"][unit];
   };
+  const one = (query, root = doc) => root.querySelector(query);
   const copy = async (text, button) => {
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      const area = document.body.appendChild(make("textarea"));
+      const area = doc.body.appendChild(make("textarea"));
       area.value = text;
       area.select();
-      document.execCommand("copy");
+      doc.execCommand("copy");
       area.remove();
     }
     const label = button.textContent;
@@ -35,21 +38,21 @@
     link.click();
     URL.revokeObjectURL(link.href);
   };
-  const plain = (node) => (node ? node.textContent.replace(/\s+/g, " ").trim() : "");
-  const marked = (text) => text.replace(/[\\`*_[\]<>|@#]/g, "\\$&");
+  const plain = (...where) => (one(...where)?.textContent || "").replace(/\s+/g, " ").trim();
+  const marked = (...where) => plain(...where).replace(/[\\`*_[\]<>|@#]/g, "\\$&");
 
   // Tables: rows in the page first, the packed rest behind them.
   const PAGE = 200;
   const table = async (box) => {
-    const grid = box.querySelector(".grid"), body = grid.tBodies[0];
+    const grid = one(".grid", box), body = grid.tBodies[0];
     const heads = all("th", grid), kinds = heads.map((th) => th.dataset.k);
-    const tools = box.querySelector(".tools"), input = tools.querySelector("input");
-    const told = tools.querySelector("output"), more = box.querySelector(".more");
+    const tools = one(".tools", box), input = one("input", tools);
+    const told = one("output", tools), more = one(".more", box);
     const top = Math.log10(1 + Number(grid.dataset.top));
     const state = kinds.indexOf("state");
     const text = (v) => v.join(" ").toLowerCase();
-    const value = (td, kind) => kind === "bytes" ? Number(td.dataset.v)
-      : kind === "int" ? Number(td.textContent.replace(/,/g, "")) : td.textContent;
+    const value = (td, kind) => kind === "int" ? Number(td.textContent.replace(/,/g, ""))
+      : td.dataset.v ? Number(td.dataset.v) : td.textContent;
     const rows = [...body.rows].map((tr) => {
       const v = [...tr.cells].map((td, n) => value(td, kinds[n]));
       return { tr, v, t: text(v) };
@@ -59,8 +62,8 @@
       row.v.forEach((v, n) => {
         const kind = kinds[n];
         const bar = kind === "bytes" && v ? Math.round(10 * Math.log10(1 + v) / top) : 0;
-        const name = { bytes: "n w" + bar, int: "n", mono: "m", time: "m t", state: "s " + v }[kind];
-        tr.append(make("td", name, kind === "bytes" ? size(v) : kind === "int" ? v.toLocaleString("en-US") : v));
+        const name = { bytes: "n w" + bar, size: "n", int: "n", mono: "m", code: "c", time: "t", state: "s " + v }[kind];
+        tr.append(make("td", name, name?.[0] !== "n" ? v : kind === "int" ? count(v) : size(v)));
       });
       return (row.tr = tr);
     };
@@ -75,10 +78,10 @@
           : a.v[n].localeCompare(b.v[n], "en", { numeric: true })));
       }
       body.replaceChildren(...found.slice(0, shown).map((row) => row.tr || build(row)));
-      told.textContent = `${found.length.toLocaleString("en-US")} of ${rows.length.toLocaleString("en-US")} rows`;
+      told.textContent = `${count(found.length)} of ${count(rows.length)} rows`;
       more.replaceChildren();
       if (found.length > shown) {
-        const button = make("button", "", `Show ${Math.min(1000, found.length - shown)} more`);
+        const button = make("button", "", "Show more");
         button.onclick = () => { shown += 1000; draw(); };
         more.append(button);
       }
@@ -88,7 +91,7 @@
       const button = make("button", "", th.textContent);
       th.replaceChildren(button);
       button.onclick = () => {
-        const down = th.ariaSort ? th.ariaSort === "ascending" : ["bytes", "int"].includes(kinds[n]);
+        const down = th.ariaSort ? th.ariaSort === "ascending" : th.className === "n";
         heads.forEach((other) => { other.removeAttribute("aria-sort"); });
         th.setAttribute("aria-sort", down ? "descending" : "ascending");
         order = { n, sign: down ? -1 : 1 };
@@ -96,7 +99,7 @@
       };
     });
     input.oninput = () => { shown = PAGE; draw(); };
-    tools.querySelector("button").onclick = () => {
+    one("button", tools).onclick = () => {
       const cell = (v) => {
         const s = typeof v === "string" && /^[=+\-@\t\r]/.test(v) ? "'" + v : String(v);
         return /[",\n\r]/.test(s) ? '"' + s.replace(/"/g, '""') + '"' : s;
@@ -105,7 +108,7 @@
       save(lines.map((line) => line.map(cell).join(",")).join("\r\n") + "\r\n", box.id + ".csv");
     };
     tools.hidden = false;
-    const packed = box.querySelector("script");
+    const packed = one("script", box);
     if (packed && window.DecompressionStream) {
       const bytes = Uint8Array.from(atob(packed.textContent), (c) => c.charCodeAt(0));
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -117,29 +120,28 @@
 
   // Buttons that only work with a script are hidden without one.
   all("button[hidden]").forEach((button) => { button.hidden = false; });
-  document.addEventListener("click", (event) => {
+  doc.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-do]");
     if (!button) return;
-    const card = button.closest(".card"), root = document.documentElement;
+    const card = button.closest(".card"), root = doc.documentElement;
+    const told = (each) => `${marked(".told", each)}\n\n    ${plain("pre", each)}`;
     const jobs = {
       theme: () => {
-        const dark = (root.dataset.theme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-        root.dataset.theme = dark ? "light" : "dark";
+        const now = root.dataset.theme || (matchMedia("(prefers-color-scheme:dark)").matches && "dark");
+        root.dataset.theme = now === "dark" ? "light" : "dark";
       },
-      print: () => window.print(),
-      run: () => copy(plain(button.parentNode.querySelector("code")), button),
-      command: () => copy(plain(card.querySelector("pre")), button),
-      ticket: () => copy(`${plain(card.querySelector(".tag")).toUpperCase()}: ${plain(card.querySelector(".told"))}\n\n`
-        + `    ${plain(card.querySelector("pre"))}\n\n${card.id}\n`, button),
-      markdown: () => copy([`# ${marked(plain(document.querySelector("h1")))}`, marked(plain(document.querySelector(".scope"))),
-        marked(plain(document.querySelector(".lead"))), ...all(".sure li").map((li) => "- " + marked(plain(li))),
-        ...all(".card").slice(0, 50).map((each) => `## ${plain(each.querySelector(".tag"))}: `
-          + `${marked(plain(each.querySelector("h3")))}\n\n${marked(plain(each.querySelector(".told")))}\n\n    ${plain(each.querySelector("pre"))}`),
+      print: () => print(),
+      run: () => copy(plain("code", button.parentNode), button),
+      command: () => copy(plain("pre", card), button),
+      ticket: () => copy(`${plain(".tag", card).toUpperCase()}: ${told(card)}\n\n${card.id}\n`, button),
+      markdown: () => copy(["# " + marked("h1"), marked(".scope"), marked(".lead"), marked(".sure"),
+        ...all(".card").slice(0, 50).map((each) =>
+          `## ${plain(".tag", each)}: ${marked("h3", each)}\n\n${told(each)}`),
       ].join("\n\n") + "\n", button),
     };
     jobs[button.dataset.do]();
   });
-  document.addEventListener("keydown", (event) => {
+  doc.addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.target.closest("input,textarea")) return;
     event.preventDefault();
     const inputs = all(".tools input");

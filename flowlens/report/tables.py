@@ -29,7 +29,8 @@ STEPS = 10  # of the bars behind byte counts
 class Column:
     """A column: its heading and how its values are written.
 
-    `kind` is text, mono, bytes, int, time or state; script and template know these words.
+    `kind` is text, mono, code, bytes (with a bar), size, int, time or state; the script and the
+    template know these words.
     """
 
     label: str
@@ -38,11 +39,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value as it is shown, as it sorts, and its class."""
+    """A value as it is shown, its class, and how many bytes it is."""
 
     text: str
-    value: int | str
     style: str
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +76,17 @@ def cell(value: Any, kind: str, top: int) -> Cell:
     """Return a raw value as a cell.
 
     >>> cell(1000, "bytes", 1_000_000)
-    Cell(text='1 kB', value=1000, style='n w5')
+    Cell(text='1 kB', style='n w5', bytes=1000)
     """
     if kind == "bytes":
-        return Cell(size(value), value, f"n w{bar(value, top)}")
+        return Cell(size(value), f"n w{bar(value, top)}", value)
+    if kind == "size":
+        return Cell(size(value), "n", value)
     if kind == "int":
-        return Cell(count(value), value, "n")
+        return Cell(count(value), "n")
     text = "–" if value is None or value == "" else str(value)
-    return Cell(text, text, {"mono": "m", "time": "m t", "state": f"s {text}"}.get(kind, ""))
+    styles = {"mono": "m", "code": "c", "time": "t", "state": f"s {text}"}
+    return Cell(text, styles.get(kind, ""))
 
 
 def bar(value: int, top: int) -> int:
@@ -114,18 +118,23 @@ def _destinations(edges: pl.DataFrame) -> Table:
         (
             row["destination"], row["state"], _source(row), _listed(row["services"]),
             row["servers"], row["workloads"], row["bytes_out"], row["bytes_in"], row["records"],
-            moment(row["first_seen"]), moment(row["last_seen"]),
+            moment(row["first_seen"]),
         )
         for row in grouped.iter_rows(named=True)
     ]  # fmt: skip
     columns = (
         Column("Destination", "mono"), Column("Expected", "state"), Column("Name from"),
-        Column("Ports", "mono"), Column("Addresses", "int"), Column("Workloads", "int"),
-        Column("Sent", "bytes"), Column("Received", "bytes"), Column("Records", "int"),
-        Column("First seen", "time"), Column("Last seen", "time"),
+        Column("Ports", "code"), Column("Addresses", "int"), Column("Workloads", "int"),
+        Column("Sent", "bytes"), Column("Received", "size"), Column("Records", "int"),
+        Column("First seen", "time"),
     )  # fmt: skip
     return Table(
-        "destinations", "Destinations", "one row for each destination", "edges", columns, rows
+        "destinations",
+        "Destinations",
+        "Unexpected first, then the heaviest; one row for each destination.",
+        "edges",
+        columns,
+        rows,
     )
 
 
@@ -154,9 +163,9 @@ def _workloads(edges: pl.DataFrame) -> Table:
     columns = (
         Column("Workload", "mono"), Column("Kind"), Column("Owner"), Column("Addresses", "int"),
         Column("Destinations", "int"), Column("Unexpected", "int"), Column("Sent", "bytes"),
-        Column("Received", "bytes"), Column("Records", "int"), Column("Last seen", "time"),
+        Column("Received", "size"), Column("Records", "int"), Column("Last seen", "time"),
     )  # fmt: skip
-    about = "functions that share an interface are one row, for the log cannot tell them apart"
+    about = "Functions that share an interface are one row, for the log cannot tell them apart."
     return Table("workloads", "Workloads", about, "edges", columns, rows)
 
 
@@ -173,12 +182,12 @@ def _edges(edges: pl.DataFrame) -> Table:
         for row in grouped.iter_rows(named=True)
     ]  # fmt: skip
     columns = (
-        Column("Workload", "mono"), Column("Destination", "mono"), Column("Port", "mono"),
+        Column("Workload", "mono"), Column("Destination", "mono"), Column("Port", "code"),
         Column("Expected", "state"), Column("Action"), Column("Path"), Column("Sent", "bytes"),
-        Column("Received", "bytes"), Column("Records", "int"), Column("Last seen", "time"),
+        Column("Received", "size"), Column("Records", "int"), Column("Last seen", "time"),
     )  # fmt: skip
     return Table(
-        "edges", "Edges", "who sent what where, over the whole window", "edges", columns, rows
+        "edges", "Edges", "Who sent what where, over the whole window.", "edges", columns, rows
     )
 
 

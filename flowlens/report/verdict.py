@@ -85,8 +85,8 @@ def _reachers(findings: pl.DataFrame) -> str:
     found = findings.select(key=key, size=size).unique()
     counts = (
         (found.filter(pl.col("size") == 1).height, "workload", "workloads"),
-        (found.filter(pl.col("size") > 1).height, "shared interface set", "shared interface sets"),
-        (found.filter(pl.col("size") == 0).height, "unknown workload", "unknown workloads"),
+        (found.filter(pl.col("size") > 1).height, "shared interface", "shared interfaces"),
+        (found.filter(pl.col("size") == 0).height, "unknown address", "unknown addresses"),
     )  # fmt: skip
     words = [noun(count, *forms) for count, *forms in counts if count]
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

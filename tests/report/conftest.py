@@ -13,9 +13,10 @@ from flowlens.tables import COVERAGE, EDGES
 
 ZERO = datetime(2026, 11, 16, tzinfo=UTC)
 FUNCTIONS = (
-    "audit-shipper auth-callback billing-cron cart-session checkout-api etl-nightly fraud-score "
-    "image-resize invoice-pdf ml-features orders-api orders-worker report-mailer webhook-fanout"
-).split()
+    "audit-shipper", "auth-callback", "billing-cron", "cart-session", "checkout-api",
+    "etl-nightly", "fraud-score", "image-resize", "invoice-pdf", "ml-features",
+    "orders-api", "orders-worker", "report-mailer", "webhook-fanout",
+)  # fmt: skip
 AWS = ("S3", "DynamoDB", "SQS", "SNS", "KMS", "STS", "Secrets Manager", "CloudWatch Logs")
 HOSTS = ("api", "cdn", "auth", "files", "events", "ingest", "mail", "hooks")
 
