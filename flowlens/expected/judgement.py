@@ -66,15 +66,8 @@ def judge(
         expected=pl.lit("unknown"), why=pl.lit("not egress: the client is outside")
     )
     every = pl.concat([judged, other.select(judged.columns)]).sort("position")
-    return (
-        every.select(*edges.columns, "expected", "why")
-        if not _judged(edges)
-        else every.select(*edges.columns)
-    )
-
-
-def _judged(edges: pl.DataFrame) -> bool:
-    return {"expected", "why"} <= set(edges.columns)
+    kept = [name for name in edges.columns if name not in ("expected", "why")]
+    return every.select(*kept, "expected", "why")
 
 
 def egress(frame: pl.DataFrame, known: Known) -> pl.Series:
