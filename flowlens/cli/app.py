@@ -108,7 +108,7 @@ def top(  # the dimension comes first, as in "top destinations of these logs"
     from flowlens.cli.pipeline import Job, emit, ranked
 
     job = Job(src, reading, grounds)
-    emit(job, ranked(job, dimension, by, writing), "top", writing)
+    emit(job, ranked(job, dimension, by), "top", writing)
     job.close()
 
 

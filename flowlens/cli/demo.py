@@ -41,4 +41,4 @@ def demo(output: Path) -> None:
         dns=names or None,
         aws_ranges=ranges if ranges.is_file() else None,
     )
-    write(Job(logs, Reading(), grounds), output)
+    write(Job(logs, Reading(), grounds, offline=True), output)

@@ -64,6 +64,9 @@ END = """\
 Every verb: -o FILE (.parquet .arrow .csv .tsv .json .ndjson .md) or --as FORMAT; a table on a
 terminal, TSV in a pipe. flowlens VERB --help has the options. --version, --install-completion.
 
+Environment: NO_COLOR; FLOWLENS_OFFLINE=1 fetches no list of AWS's addresses; FLOWLENS_DEBUG=1
+shows tracebacks; SOURCE_DATE_EPOCH is what "now" means; AWS_* as in the AWS CLI.
+
 Exit: 0 done, 1 failure, 2 wrong use, 3 AWS credentials or permission, 4 input unreadable (or
 incomplete under --strict), 10 findings at or above --fail-on, 130 interrupted.
 """

@@ -43,6 +43,7 @@ class Job:
     reading: Reading
     grounds: Grounds = field(default_factory=Grounds)
     now: datetime = field(default_factory=present)
+    offline: bool = field(default_factory=lambda: bool(os.environ.get("FLOWLENS_OFFLINE")))
 
     def __post_init__(self) -> None:
         """Check everything that can be wrong before the first byte is read."""
@@ -136,7 +137,7 @@ class Job:
         where the logs or the inventory name them, and standard error says so.
         """
         given = self.grounds.aws_ranges
-        if given or os.environ.get("FLOWLENS_OFFLINE"):
+        if given or self.offline:
             return given
         from flowlens.destinations.aws import fetch_ranges
 
@@ -154,6 +155,8 @@ class Job:
         # Edges are small. Collected once, they serve the findings, the pictures and the tables.
         edges = self.edges().collect(engine="streaming")
         found = findings(edges)
+        if not edges.is_empty() and (edges["expected"] == "unknown").all():
+            console.say("nothing is judged: give an expected document (-e) or --learn-until TIME")
         if not found.is_empty():
             found = quote(found, self.records(places=True))
         return Judged(edges, found)
@@ -196,8 +199,8 @@ def emit(job: Job, frame: pl.LazyFrame, table: str, writing: Writing) -> None:
         console.say(f"no room for: {', '.join(shown.hidden)}")
 
 
-def ranked(job: Job, dimension: str, by: str, writing: Writing) -> pl.LazyFrame:
-    """Rank a dimension of the edges; on a terminal the ten heaviest unless told otherwise."""
+def ranked(job: Job, dimension: str, by: str) -> pl.LazyFrame:
+    """Rank a dimension of the edges."""
     from flowlens.top import top
 
     (edges,) = job.redacted(job.kept(job.edges()))

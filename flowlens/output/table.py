@@ -33,10 +33,11 @@ VIEWS: dict[str, tuple[str, ...]] = {
         "text", "id",
     ),
     "records": (
-        "start", "interface_id", "srcaddr", "srcport", "dstaddr", "dstport", "protocol", "action",
-        "packets", "bytes", "tcp_flags", "flow_direction", "account_id",
+        "start", "srcaddr", "dstaddr", "dstport", "protocol", "action", "bytes", "srcport",
+        "packets", "interface_id", "tcp_flags", "flow_direction", "account_id",
     ),
 }  # fmt: skip
+LABELS = {"client_owner": "OWNER", "protocol": "PROTO", "server_port": "PORT"}
 STYLES = {"critical": "bold red", "high": "bold red", "medium": "yellow", "no": "bold red"}
 SIGNS = {"critical": "◆ ", "high": "◆ ", "medium": "◆ ", "low": "◇ ", "info": "◇ "}
 
@@ -66,7 +67,7 @@ def show(frame: pl.LazyFrame, stream: TextIO, name: str, limit: int | None = Non
     kept: list[str] = []
     room = console.width
     for column, texts in cells.items():
-        width = min(WIDEST, max([len(column), *map(len, texts)]))
+        width = min(WIDEST, max([len(_label(column)), *map(len, texts)]))
         if room < width and kept:
             break
         room -= width + 2
@@ -81,7 +82,7 @@ def _print(console: Console, rows: pl.DataFrame, cells: dict[str, list[str]]) ->
     for at, column in enumerate(cells, 1):
         right = rows.schema[column].is_numeric()
         table.add_column(
-            Text(column.upper().replace("_", " ")),
+            Text(_label(column)),
             justify="right" if right else "left",
             no_wrap=True,
             overflow="ellipsis",
@@ -91,6 +92,11 @@ def _print(console: Console, rows: pl.DataFrame, cells: dict[str, list[str]]) ->
     for row in zip(*cells.values(), strict=True):
         table.add_row(*(Text(cell, style=STYLES.get(cell.lstrip("◆◇ "), "")) for cell in row))
     console.print(table)
+
+
+def _label(column: str) -> str:
+    """Head a column; machine-readable formats keep the column's own name."""
+    return LABELS.get(column, column.upper().replace("_", " "))
 
 
 def _open(frame: pl.LazyFrame) -> pl.LazyFrame:

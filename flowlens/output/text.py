@@ -36,14 +36,14 @@ def ndjson(frame: pl.LazyFrame, stream: BinaryIO, _: str) -> int:
 
 def rows(frame: pl.LazyFrame, stream: BinaryIO, table: str) -> int:
     """Write one JSON object with the version of the table's schema and its rows."""
-    stream.write(f'{{"schema":{json.dumps(f"flowlens.{table}/1")},"rows":['.encode())
+    opening = f'{{"schema":{json.dumps(f"flowlens.{table}/1")},"rows":['.encode()
     count = 0
-    for batch in batches(flat.instants(frame)):
+    # Nothing is written before the first rows are there: a failure leaves no half an object.
+    for at, batch in enumerate(batches(flat.instants(frame))):
         buffer = BytesIO()
         batch.write_ndjson(buffer)
         body = buffer.getvalue().rstrip(b"\n").replace(b"\n", b",\n")
-        if body:
-            stream.write((b",\n" if count else b"\n") + body)
+        stream.write((b",\n" if at else opening + b"\n" * bool(body)) + body)
         count += batch.height
     stream.write(b"\n]}\n")
     return count
@@ -53,19 +53,21 @@ def markdown(frame: pl.LazyFrame, stream: BinaryIO, _: str) -> int:
     """Write a table for a pull request or ticket, at most 60,000 characters long."""
     flattened = flat.flat(frame)
     names = flattened.collect_schema().names()
-    stream.write(f"| {' | '.join(names)} |\n|{' --- |' * len(names)}\n".encode())
-    room, count, left = MARKDOWN_LIMIT - 2 * len(names) * 20, 0, 0
-    for batch in batches(flattened):
-        for row in flat.safe(batch.cast(pl.String)).iter_rows() if room > 0 else ():
+    head = f"| {' | '.join(names)} |\n|{' --- |' * len(names)}\n"
+    room, count, total = MARKDOWN_LIMIT - len(head) - 100, 0, 0
+    for at, batch in enumerate(batches(flattened)):
+        lines = [] if at else [head]
+        for row in flat.safe(batch.cast(pl.String)).iter_rows() if count == total else ():
             line = f"| {' | '.join(_cell(value) for value in row)} |\n"
             room -= len(line)
             if room < 0:
                 break
-            stream.write(line.encode())
+            lines.append(line)
             count += 1
-        left += batch.height
-    if left > count:
-        stream.write(f"\n*{left - count:,} more rows are not shown here.*\n".encode())
+        stream.write("".join(lines).encode())
+        total += batch.height
+    if total > count:
+        stream.write(f"\n*{total - count:,} more rows are not shown here.*\n".encode())
     return count
 
 
