@@ -14,7 +14,7 @@ from matplotlib.text import Text
 
 from flowlens_graphs.style import BODY, INK, MARGIN, MUTED, PAPER, TITLE, family, fit
 
-__all__ = ["Axes", "Figure", "box", "curve", "heading", "line", "logarithm", "mark", "page", "put"]
+__all__ = ["DASHES", "box", "curve", "heading", "line", "logarithm", "mark", "page", "put"]
 
 Align = Literal["left", "center", "right"]
 Point = tuple[float, float]

@@ -69,11 +69,14 @@ def prepare(edges: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
         ValueError: If one of the columns client, server or bytes_out is missing.
     """
     lazy = edges.lazy()
-    names = lazy.collect_schema().names()
+    types = lazy.collect_schema()
+    names = types.names()
     if missing := [name for name in REQUIRED if name not in names]:
         msg = f"The edges lack the columns {missing}; they have {names}."
         raise ValueError(msg)
-    fill = [pl.lit(None, t).alias(n) for n, t in OPTIONAL.items() if n not in names]
+    fill = [
+        pl.lit(None, t).alias(n) for n, t in OPTIONAL.items() if types.get(n, pl.Null) == pl.Null
+    ]
     return (
         lazy.with_columns(fill)
         .select(*REQUIRED, *OPTIONAL)

@@ -113,7 +113,7 @@ def _named(found: pl.DataFrame, budget: int) -> pl.DataFrame:
     keys = (
         found.group_by(KEY)
         .agg(pl.col("bytes_out").sum(), pl.col("first_seen").min())
-        .sort(-pl.col("bytes_out").cast(pl.Int64), *KEY, nulls_last=True)
+        .sort("bytes_out", *KEY, descending=[True, *[False] * len(KEY)], nulls_last=True)
         .with_row_index("weight")
     )
     room = budget if keys.height <= budget else budget - 1

@@ -2,6 +2,7 @@
 
 import networkx as nx
 
+from flowlens_graphs.egress import service
 from flowlens_graphs.words import printable, si
 
 __all__ = ["mermaid"]
@@ -10,6 +11,8 @@ __all__ = ["mermaid"]
 #: (https://github.com/mermaid-js/mermaid/issues/5042).
 EDGES = 500
 LETTERS = 48_000
+
+Arrow = tuple[bool, int, list[str]]  # unexpected, bytes out, services
 
 ENTITIES = str.maketrans(
     {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"}
@@ -27,12 +30,7 @@ def mermaid(G: nx.MultiDiGraph, *, limit: int = EDGES) -> str:
         limit: The most arrows.
     """
     arrows = sorted(_arrows(G).items(), key=lambda item: (not item[1][0], -item[1][1], item[0]))
-    kept, size = 0, 400
-    for ends, arrow in arrows[:limit]:
-        size += len(_arrow(0, 0, arrow)) + 30 + sum(len(_label(G, node)) + 16 for node in ends)
-        if size > LETTERS:
-            break
-        kept += 1
+    kept = _room(G, arrows[:limit])
     lines = ["flowchart LR", *_drawn(G, arrows[:kept])]
     if left := arrows[kept:]:
         more = f"{len(left):,} more connections, {si(sum(a[1] for _, a in left))}, are not shown"
@@ -40,14 +38,24 @@ def mermaid(G: nx.MultiDiGraph, *, limit: int = EDGES) -> str:
     return "\n".join(lines) + "\n"
 
 
-Arrow = tuple[bool, int, list[str]]  # unexpected, bytes out, services
+def _room(G: nx.MultiDiGraph, arrows: list[tuple[tuple[str, str], Arrow]]) -> int:
+    """Count the arrows that fit; 24 letters are the syntax around a label or an arrow."""
+    seen: set[str] = set()
+    left = LETTERS
+    for kept, (ends, arrow) in enumerate(arrows):
+        new = set(ends) - seen
+        seen |= new
+        left -= len(_arrow(9999, 9999, arrow)) + 8 + sum(len(_label(G, node)) + 24 for node in new)
+        if left < 0:
+            return kept
+    return len(arrows)
 
 
 def _arrows(G: nx.MultiDiGraph) -> dict[tuple[str, str], Arrow]:
     found: dict[tuple[str, str], Arrow] = {}
-    for tail, head, key, data in G.edges(keys=True, data=True):
+    for tail, head, data in G.edges(data=True):
         bad, sent, services = found.get((tail, head), (False, 0, []))
-        words = [*services, str(key).split(" ")[0]]
+        words = [*services, service(data.get("protocol"), data.get("server_port"))]
         total = sent + data.get("bytes_out", 0)
         found[tail, head] = (bad or data.get("expected") == "no", total, words)
     return found
@@ -65,7 +73,7 @@ def _drawn(G: nx.MultiDiGraph, arrows: list[tuple[tuple[str, str], Arrow]]) -> l
 
 
 def _label(G: nx.MultiDiGraph, node: str) -> str:
-    return printable(str(G.nodes[node].get("label", node)))[:120].translate(ENTITIES)
+    return printable(str(G.nodes[node].get("label", node)))[:60].translate(ENTITIES)
 
 
 def _arrow(tail: int, head: int, arrow: Arrow) -> str:

@@ -12,20 +12,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from flowlens_graphs.frame import CLASSES, network, prepare
+from flowlens_graphs.frame import CLASSES, prepare
+from flowlens_graphs.groups import group, keep, levels, refine
 from flowlens_graphs.senders import listed, senders
-from flowlens_graphs.words import registered
 
 __all__ = ["DESTINATIONS", "SOURCES", "Rows", "rows"]
 
 DESTINATIONS = 30
 SOURCES = 24
-
-#: Groups that every class may keep before a heavier class takes the rest.
-FLOOR = 3
-
-#: An AWS region in the name of a destination, with what joins it to the rest.
-REGION = r"[ .,(\[/-]*\b([a-z]{2}(-[a-z]+)+-\d|GLOBAL)\b[)\]]*$"
 
 UNIT = ("class", "group", "target", "server", "kind")
 
@@ -95,42 +89,6 @@ def shrink(edges: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     )
 
 
-def group() -> pl.Expr:
-    """The coarser name of a destination: service, registered domain, kind or network."""
-    given = pl.col("destination_kind")
-    service = pl.col("target").str.replace(REGION, "")
-    domain = pl.col("target").map_batches(_registered, return_dtype=pl.String)
-    return (
-        pl.when(given == "aws")
-        .then(service)
-        .when(given == "domain")
-        .then(domain)
-        .when(given == "inside")
-        .then(pl.coalesce("server_kind", network("target")))
-        .when(given.is_in(["address"]) | given.is_null())
-        .then(network("target"))
-        .otherwise("target")
-    )
-
-
-def _registered(names: pl.Series) -> pl.Series:
-    known = names.unique().drop_nulls().to_list()
-    return names.replace_strict(
-        known, [registered(name) for name in known], default=None, return_dtype=pl.String
-    )
-
-
-def refine(small: pl.DataFrame, room: int) -> pl.DataFrame:
-    """Regroup what is unexpected by address, else by name, where that takes at most `room` rows."""
-    bad = small.filter(pl.col("class") == "unexpected")
-    for parts in (["target", "server"], ["target"]):
-        if 0 < bad.select(parts).n_unique() <= room:
-            finer = pl.concat_str(*(pl.col(p).fill_null("") for p in parts), separator="\x1f")
-            picked = pl.when(pl.col("class") == "unexpected").then(finer).otherwise("group")
-            return small.with_columns(picked.alias("group"))
-    return small
-
-
 def place(small: pl.DataFrame, budget: int) -> pl.DataFrame:
     """Give every unit (class, group, target, server) its row: a key, a label and a detail."""
     units = small.group_by(UNIT).agg(pl.col("bytes_out").sum())
@@ -139,61 +97,6 @@ def place(small: pl.DataFrame, budget: int) -> pl.DataFrame:
     level = levels(units, budget)
     units = units.join(level, on=["class", "group"], nulls_equal=True)
     return units.with_columns(row()).select(*UNIT, "row", "level")
-
-
-def keep(units: pl.DataFrame, budget: int) -> pl.DataFrame:
-    """Say of every group whether it keeps a row of its own (`own`) or joins the smaller ones.
-
-    A class that merges has its own row "n smaller groups", which counts; a single group is never
-    merged, since that would save nothing.
-    """
-    order = pl.struct(-pl.col("bytes_out").cast(pl.Int64), "group").rank("ordinal").over("class")
-    first = pl.when(order <= FLOOR).then(0).when(pl.col("class") == "unexpected").then(1)
-    groups = (
-        units.group_by("class", "group")
-        .agg(pl.col("bytes_out").sum())
-        .with_columns(order.alias("order"), first.otherwise(2).alias("turn"))
-        .sort("turn", "bytes_out", "class", "group", descending=[False, True, False, False])
-    )
-    for room in range(budget, 0, -1):
-        marked = groups.with_row_index("place").with_columns(own=pl.col("place") < room)
-        merged = marked.filter(~pl.col("own")).group_by("class").len()
-        if min(room, groups.height) + merged.height <= budget:
-            break
-    single = merged.filter(pl.col("len") == 1)["class"].implode()
-    own = pl.col("own") | pl.col("class").is_in(single)
-    return marked.select("class", "group", own.alias("own"), pl.col("order"))
-
-
-def levels(units: pl.DataFrame, budget: int) -> pl.DataFrame:
-    """Say how far each group is opened: 0 merged, 1 group, 2 names, 3 addresses."""
-    groups = (
-        units.group_by("class", "group", "own")
-        .agg(
-            pl.col("target").n_unique().alias("names"),
-            pl.struct("target", "server").n_unique().alias("addresses"),
-            pl.col("bytes_out").sum(),
-        )
-        .sort(
-            pl.col("class") != "unexpected", -pl.col("bytes_out").cast(pl.Int64), "class", "group"
-        )
-    )
-    merged = groups.filter(~pl.col("own"))["class"].n_unique()
-    spare = budget - groups.filter("own").height - merged
-    level = []
-    for kind, own, names, addresses in groups.select("class", "own", "names", "addresses").rows():
-        best, cost = (0, 0) if not own else _open(kind, names, addresses, spare)
-        level.append(best)
-        spare -= cost
-    return groups.select("class", "group", pl.Series("level", level, dtype=pl.Int8))
-
-
-def _open(kind: str, names: int, addresses: int, spare: int) -> tuple[int, int]:
-    if kind == "unexpected" and addresses - 1 <= spare:
-        return 3, addresses - 1
-    if names - 1 <= spare:
-        return 2, names - 1
-    return 1, 0
 
 
 def row() -> pl.Expr:
@@ -214,7 +117,6 @@ def _destinations(small: pl.DataFrame) -> pl.DataFrame:
     found = small.group_by("row", "class", "level").agg(
         pl.col("group").n_unique().alias("groups"),
         pl.col("target").n_unique().alias("names"),
-        pl.struct("target", "server").n_unique().alias("pairs"),
         pl.col("server").n_unique().alias("addresses"),
         ports.unique().sort().alias("ports"),
         pl.col("group").first(),
@@ -225,14 +127,14 @@ def _destinations(small: pl.DataFrame) -> pl.DataFrame:
         *sums(),
     )
     return (
-        found.with_columns(_label().alias("label"), _detail().alias("detail"))
-        .sort(
-            order,
-            pl.col("level") == 0,
-            -pl.col("bytes_out").cast(pl.Int64),
-            "row",
+        found.with_columns(
+            _label().alias("label"),
+            _detail().alias("detail"),
+            order.alias("place"),
+            (pl.col("level") == 0).alias("merged"),
         )
-        .drop("pairs", "groups", "group", "target", "server", "kind")
+        .sort("place", "merged", "bytes_out", "row", descending=[False, False, True, False])
+        .drop("groups", "group", "target", "server", "kind", "place", "merged")
     )
 
 

@@ -35,7 +35,7 @@ def ticks(first: datetime, last: datetime, most: int = 6) -> list[Tick]:
     """Return at most `most` ticks between two times, with the day where a day begins.
 
     >>> [(t.hour, hour, name) for t, hour, name in
-    ...  ticks(datetime(2026, 11, 21, 20), datetime(2026, 11, 22, 13))]
+    ...  ticks(datetime(2026, 11, 21, 20), datetime(2026, 11, 22, 13), 5)]
     [(0, '00:00', 'Sun 22 Nov'), (6, '06:00', ''), (12, '12:00', '')]
     >>> [name for _, _, name in ticks(datetime(2026, 11, 2), datetime(2026, 11, 12))]
     ['2 Nov', '4 Nov', '6 Nov', '8 Nov', '10 Nov', '12 Nov']
