@@ -153,10 +153,7 @@ def _column(column: pl.Series, *, last: bool) -> pl.Series | None:
 
 
 def _time(column: pl.Series) -> pl.Series | None:
-    low, high = column.min(), column.max()
-    if low is None:
-        return column.cast(TIME)
-    if 0 <= low and high <= SECONDS:  # type: ignore[operator]
+    if column.is_between(0, SECONDS).all():
         return (column * 1000).cast(TIME)
     made = column.to_frame().select(times(pl.col(column.name))).to_series()
     return made if made.null_count() == column.null_count() else None

@@ -70,9 +70,8 @@ def header(line: str) -> tuple[str, ...] | None:
     words = line.removeprefix("\ufeff").split()
     if not 2 <= len(words) <= _WIDEST or not all(re.fullmatch(_WORD, word) for word in words):
         return None
-    found = columns(words)
-    count = known(found)
-    return found if count >= 2 and 2 * count > len(found) else None
+    count = known(word.lower().replace("-", "_") for word in words)
+    return columns(words) if count >= 2 and 2 * count > len(words) else None
 
 
 def headers(lines: pl.DataFrame) -> dict[int, tuple[str, ...]]:

@@ -117,7 +117,7 @@ def refused(rows: pl.DataFrame, source: str) -> pl.DataFrame:
         pl.col("line").cast(LINE),
         "reason",
         pl.col("text").fill_null("").str.slice(0, TEXT),
-    ).cast(dict(REJECTS))
+    ).cast(pl.Schema(REJECTS))
 
 
 def merge(batches: Sequence[Batch]) -> list[Batch]:

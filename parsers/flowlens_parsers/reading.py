@@ -9,7 +9,7 @@ from flowlens_parsers.formats import FORMATS, HEAD, sniff
 from flowlens_parsers.headers import names
 from flowlens_parsers.streams import Reader
 
-__all__ = ["peek", "read"]
+__all__ = ["peek", "read", "read_resolver"]
 
 
 def read(
@@ -70,3 +70,18 @@ def peek(stream: BinaryIO, name: str, *, format: str | None = None) -> Layout:
     if kind is None:
         return Layout("unknown", ())
     return FORMATS[kind].layout(reader, name, Options(format))
+
+
+def read_resolver(stream: BinaryIO, name: str) -> Iterator[Batch]:
+    """Read a Route 53 Resolver query log in any of its deliveries.
+
+    Args:
+        stream: The object's bytes.
+        name: Its name, for `source` in rejects.
+
+    Returns:
+        Batches whose `records` have the columns of `batch.ANSWERS` and `line`.
+    """
+    from flowlens_parsers import resolver
+
+    return resolver.answers(Reader(stream), name)

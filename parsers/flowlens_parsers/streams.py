@@ -1,5 +1,6 @@
 """Bytes as they come: compression taken off, cut into blocks of whole lines, in bounded memory."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -43,12 +44,33 @@ def _gzip(parts: Iterator[bytes]) -> Iterator[bytes]:
                 raise BrokenError(DAMAGED)
             rest = b""
             continue
-        member = isal_zlib.decompressobj(wbits=31)
+        member, first = isal_zlib.decompressobj(wbits=31), True
         try:
-            yield from _member(member, rest, parts)
-        except isal_zlib.error as error:
+            for out in _member(member, rest, parts):
+                yield out
+                first = False
+        except isal_zlib.error as error:  # type: ignore[misc]  # its stub has no base class
+            if first:
+                yield _salvage(rest)
             raise BrokenError(DAMAGED) from error
         rest = member.unused_data
+
+
+def _salvage(data: bytes) -> bytes:
+    """Return what a damaged member holds before the damage: isal gives nothing of that call.
+
+    Byte by byte, because zlib too gives nothing of the call that fails.
+    """
+    member, out, have = zlib.decompressobj(wbits=31), [], 0
+    for at in range(len(data)):
+        try:
+            out.append(member.decompress(data[at : at + 1], _OUTPUT))
+        except zlib.error:
+            break
+        have += len(out[-1])
+        if have > _OUTPUT:
+            break
+    return b"".join(out)
 
 
 def _member(member: object, data: bytes, parts: Iterator[bytes]) -> Iterator[bytes]:
@@ -102,13 +124,14 @@ class Reader:
         self._parts = _raw(stream)
         self._held: list[bytes] = []  # read ahead, in order
         self._broken: BrokenError | None = None
+        self.ended = False  # nothing more to come, and nothing is missing
         for _ in range(_DEPTH):
             decoder = next((_DECODERS[m] for m in _DECODERS if self.peek(len(m)) == m), None)
             if decoder is None:
                 break
             self.raw = None
             self._parts = decoder(self._chain(self._held, self._parts, self._broken))
-            self._held, self._broken = [], None
+            self._held, self._broken, self.ended = [], None, False
 
     @staticmethod
     def _chain(
@@ -128,6 +151,7 @@ class Reader:
         except BrokenError as error:
             self._broken, part = error, None
         if part is None:
+            self.ended = self._broken is None
             return False
         self._held.append(part)
         return True
@@ -195,6 +219,8 @@ def blocks(reader: Reader, size: int) -> Iterator[bytes | Fault]:
     tail, skipping = b"", False
     try:
         while part := reader.read(size):
+            if reader.ended and len(part) < size:
+                part += b"" if part.endswith(b"\n") else b"\n"
             if skipping:
                 _, newline, part = part.partition(b"\n")
                 skipping = not newline

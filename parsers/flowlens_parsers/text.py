@@ -14,6 +14,7 @@ from flowlens_parsers.streams import Fault, Reader, blocks
 
 __all__ = ["layout", "match", "names", "parse_lines", "read_text"]
 
+_NOTHING = pl.DataFrame(schema={"line": LINE, "text": pl.String()})
 _BOM = b"\xef\xbb\xbf"
 _PEEK = 64 << 10
 
@@ -77,12 +78,23 @@ class _Cursor:
     head: bytes = b""  # the header line in force, with its newline
 
     def parse(self, block: bytes) -> Iterator[Batch]:
-        """Parse whole lines: fast where that is proven, else in ever smaller pieces."""
+        """Parse whole lines, of which the first may be a header."""
         first = block[: block.index(b"\n") + 1]
-        if len(first) < _SMALL and header(first.decode("utf-8", "replace")) is not None:
-            self.head = first
-            yield from self.tolerate(first)
-            block = block[len(first) :]
+        columns = header(first.decode("utf-8", "replace")) if len(first) < _SMALL else None
+        if columns is None:
+            yield from self.body(block)
+            return
+        self.head, self.names = first, columns
+        self.line += 1
+        count = 1
+        for batch in self.body(block[len(first) :]):
+            yield replace(batch, headers=batch.headers + count)
+            count = 0
+        if count:
+            yield replace(self.judge(_NOTHING, columns), headers=count)
+
+    def body(self, block: bytes) -> Iterator[Batch]:
+        """Parse whole lines: fast where that is proven, else in ever smaller pieces."""
         if not block:
             return
         batch = parse_block(block, self.names, self.line, self.source, self.options.columns)
