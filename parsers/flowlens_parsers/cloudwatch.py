@@ -16,6 +16,7 @@ import polars as pl
 
 from flowlens_parsers.batch import Batch, Layout, Options, rejects
 from flowlens_parsers.errors import RESOLVER
+from flowlens_parsers.fast import parse_block
 from flowlens_parsers.fields import DEFAULT
 from flowlens_parsers.headers import names
 from flowlens_parsers.lines import parse_lines
@@ -89,6 +90,9 @@ def records(lines: pl.DataFrame, source: str, options: Options) -> list[Batch]:
         source: The object they came from.
         options: `format` and `columns`.
     """
+    usual = _fast(lines, source, options)
+    if usual is not None:
+        return [usual]
     dns = pl.col("text").str.contains(RESOLVER_LINE)
     answers, lines = lines.filter(dns), lines.filter(~dns)
     bad = rejects([(line, RESOLVER, text) for line, text in answers.rows()], source)
@@ -99,6 +103,15 @@ def records(lines: pl.DataFrame, source: str, options: Options) -> list[Batch]:
         layouts = [entry for entry in layouts if entry[0].height]
     *batches, last = (parse_lines(part, order, source, options.columns) for part, order in layouts)
     return [*batches, account(last, bad)]
+
+
+def _fast(lines: pl.DataFrame, source: str, options: Options) -> Batch | None:
+    """Parse lines at once where the fast parser can prove each, and they follow one another."""
+    number = lines.get_column("line")
+    if not lines.height or number[-1] - number[0] != lines.height - 1:
+        return None
+    block = "\n".join([*lines.get_column("text"), ""]).encode()
+    return parse_block(block, names(options.format), number[0], source, options.columns)
 
 
 def account(batch: Batch, bad: pl.DataFrame, headers: int = 0) -> Batch:

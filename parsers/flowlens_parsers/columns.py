@@ -112,7 +112,7 @@ def _time(column: pl.Series) -> pl.Series:
     found = count.to_frame().select(times(pl.first())).to_series()
     if column.dtype != pl.String or not (column.is_not_null() & count.is_null()).any():
         return found
-    words = column.str.replace("T", " ", literal=True).str.replace(r"\s*(Z|UTC)$", "")
+    words = column.str.replace(r"\s*(Z|UTC)$", "").str.replace("T", " ", literal=True)
     moment = words.str.to_datetime(MOMENT, strict=False, time_unit="ms", time_zone="UTC")
     return found.fill_null(moment)
 

@@ -81,16 +81,23 @@ def messages(stream: Readable) -> Iterator[Messages]:
     """
     for found in values(stream, _DECODE):
         out = Messages()
-        for value in found:
-            _walk(value, out, depth=0)
+        _walk(found, out, depth=0)
         yield out
 
 
-def _walk(value: "_Page | Sequence[_Page | Broken] | Broken", out: Messages, *, depth: int) -> None:
+def _walk(
+    value: "_Page | Sequence[_Page | Sequence[_Page] | Broken] | Broken",
+    out: Messages,
+    *,
+    depth: int,
+) -> None:
     """Append the messages of `value` to `out`."""
     if isinstance(value, Broken):
         _fail(value, out)
     elif isinstance(value, Sequence):
+        if plain := _plain(value):
+            out.texts.extend(plain)
+            return
         for item in value:
             _walk(item, out, depth=depth)
     elif value.type == "CONTROL_MESSAGE":
@@ -99,6 +106,13 @@ def _walk(value: "_Page | Sequence[_Page | Broken] | Broken", out: Messages, *, 
         _say(text, out)
     elif not (depth < DEPTH and _open(value, out, depth=depth + 1)):
         _fail(Broken(msgspec.json.encode(value).decode()[:TEXT], MESSAGE), out)
+
+
+def _plain(items: "Sequence[_Page | Sequence[_Page] | Broken]") -> list[str] | None:
+    """Return the messages where all items are single lines, the usual case; else None."""
+    texts = [item.message for item in items if isinstance(item, _Page) and item.type is None]
+    found = [text for text in texts if text and "\n" not in text and not text.isspace()]
+    return found if len(found) == len(items) else None
 
 
 def _open(page: _Page, out: Messages, *, depth: int) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from flowlens_parsers.batch import ANSWERS, COVERAGE, TEXT, Batch, Layout, Options, reject, rejects
+from flowlens_parsers.batch import ANSWERS, COVERAGE, LINE, TEXT, Batch, Layout, Options, reject, rejects
 from flowlens_parsers.cloudwatch import account, keys
 from flowlens_parsers.documents import Broken
 from flowlens_parsers.errors import MISSING, NOT_ADDRESS, NOT_TIME, RESOLVER, UNKNOWN
@@ -66,7 +66,7 @@ def answers(reader: Reader, name: str) -> Iterator[Batch]:
         name: Its name, the `source` of rejects.
 
     Yields:
-        Batches whose records have the schema `batch.ANSWERS`; coverage is always empty.
+        Batches whose records have the columns of `batch.ANSWERS` and `line`; coverage is always empty.
     """
     head = reader.peek(HEAD)
     if head.strip() and not keys(head):
@@ -115,10 +115,10 @@ def _batch(frame: pl.DataFrame, source: str) -> Batch:
     text = pl.struct("query_timestamp", "query_name", "srcaddr").struct.json_encode()
     good = read.filter(pl.col("reason").is_null()).select(
         *("time", pl.col("address").alias("srcaddr"), "instance", "vpc_id", "name"),
-        *(pl.col("query_type").alias("type"), "rcode", _data(read["answers"])),
+        *(pl.col("query_type").alias("type"), "rcode", _data(read["answers"]), "line"),
     )
     return Batch(
-        records=good.cast(pl.Schema(ANSWERS)),
+        records=good.cast(pl.Schema({**ANSWERS, "line": LINE})),
         coverage=pl.DataFrame(schema=COVERAGE),
         rejects=refused(bad.select("line", "reason", text.alias("text")), source),
         lines=frame.height,

@@ -1,0 +1,150 @@
+"""CSV results of Athena: quoting, aliases, NULL, partition columns."""
+
+import csv
+import gzip
+import io
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowlens_parsers import Batch, peek, read
+
+
+def whole(text: str | bytes) -> Batch:
+    [batch] = read(io.BytesIO(text if isinstance(text, bytes) else text.encode()), "r.csv")
+    assert batch.lines == batch.records.height + batch.coverage.height + batch.rejects.height
+    return batch
+
+
+BOOTSTRAP = (
+    '"version","account","interfaceid","sourceaddress","destinationaddress","sourceport",'
+    '"destinationport","protocol","numpackets","numbytes","starttime","endtime","action",'
+    '"logstatus","date"\n'
+)
+
+
+def test_names_of_the_published_table_definition() -> None:
+    """The columns of AWS's own table definition become the fields; partitions stay text."""
+    batch = whole(
+        BOOTSTRAP + '"2","012345678901","eni-1","10.0.0.1","2001:DB8::1","443","50000","6","3",'
+        '"4096","1418530010","1418530070000","ACCEPT","OK","2014-12-14"\n'
+    )
+    assert batch.records.to_dicts() == [
+        {
+            "version": 2,
+            "account_id": "012345678901",
+            "interface_id": "eni-1",
+            "srcaddr": "10.0.0.1",
+            "dstaddr": "2001:db8::1",
+            "srcport": 443,
+            "dstport": 50000,
+            "protocol": 6,
+            "packets": 3,
+            "bytes": 4096,
+            "start": datetime(2014, 12, 14, 4, 6, 50, tzinfo=UTC),
+            "end": datetime(2014, 12, 14, 4, 7, 50, tzinfo=UTC),
+            "action": "ACCEPT",
+            "log_status": "OK",
+            "date": "2014-12-14",
+            "line": 2,
+        }
+    ]
+    assert (batch.headers, batch.unknown) == (1, ("date",))
+
+
+def test_null_is_nothing_and_no_data_is_coverage() -> None:
+    """An empty value is null; a NODATA row is coverage although its other values are empty."""
+    batch = whole(
+        '"eni","srcaddr","bytes","start","end","log_status"\n'
+        '"eni-1",,"5","1","2","OK"\n"eni-2",,,"1418530010","1418530070","NODATA"\n'
+    )
+    assert batch.records.select("interface_id", "srcaddr", "bytes").rows() == [("eni-1", None, 5)]
+    start, end = (
+        datetime(2014, 12, 14, 4, 6, 50, tzinfo=UTC),
+        datetime(2014, 12, 14, 4, 7, 50, tzinfo=UTC),
+    )
+    assert batch.coverage.rows() == [("eni-2", "NODATA", start, end, "r.csv")]
+
+
+def test_rows_that_do_not_fit_are_rejects() -> None:
+    """A row with too few values or a value that is no number is refused with its line."""
+    batch = whole(
+        'srcaddr,srcport,day\n10.0.0.1,1,"a, b"\n10.0.0.1,1\n10.0.0.1,x,c\nhost,1,c\n'
+        '10.0.0.1,70000,c\n10.0.0.2,2,"say ""hi"""\n'
+    )
+    assert batch.records.select("line", "srcport", "day").rows() == [
+        (2, 1, "a, b"),
+        (7, 2, 'say "hi"'),
+    ]
+    assert batch.rejects.select("line", "reason").rows() == [
+        (3, "wrong number of values"),
+        (4, "not a number"),
+        (5, "not an address"),
+        (6, "out of range"),
+    ]
+
+
+def test_timestamps_of_a_query_are_times() -> None:
+    """Times that a query turned into timestamps are read as UTC."""
+    batch = whole(
+        "srcaddr,start\n10.0.0.1,2024-01-02 03:04:05.678\n10.0.0.1,2024-01-02 03:04:05 UTC\n"
+    )
+    second = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert batch.records["start"].to_list() == [second.replace(microsecond=678000), second]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_downloads_put_together_repeat_the_header(end: str) -> None:
+    """A header line in the middle is a header again, with any line end, mark or compression."""
+    text = f'"srcaddr","bytes"{end}"10.0.0.1","1"{end}'
+    batch = whole(gzip.compress(b"\xef\xbb\xbf" + (text + text).encode()))
+    assert (batch.records["line"].to_list(), batch.headers, batch.lines) == ([2, 4], 2, 2)
+
+
+def test_a_plainer_name_wins() -> None:
+    """An alias gives way to the field's own name and stays as a text column."""
+    batch = whole("numbytes,bytes,srcaddr,line\n1,2,10.0.0.1,x\n")
+    assert batch.records.to_dict(as_series=False) == {
+        "numbytes": ["1"],
+        "bytes": [2],
+        "srcaddr": ["10.0.0.1"],
+        "line_": ["x"],
+        "line": [2],
+    }
+
+
+def test_peek_tells_the_columns() -> None:
+    """The columns are known from the header alone."""
+    layout = peek(io.BytesIO(BOOTSTRAP.encode()), "r.csv")
+    assert layout.kind == "csv"
+    assert layout.schema["bytes"] == pl.UInt64()
+
+
+values = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=6)
+
+
+@given(st.lists(st.tuples(values, st.integers(0, 65535)), max_size=20), st.booleans())
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_what_csv_writes_is_read(rows: list[tuple[str, int]], quoted: bool) -> None:
+    """Any text in an unknown column survives, whatever quoting it needs."""
+    out = io.StringIO()
+    dialect = "unix" if quoted else "excel"
+    writer = csv.writer(out, dialect, lineterminator="\n")
+    writer.writerows([("note", "srcport", "dstport"), *((text, port, 1) for text, port in rows)])
+    batches = list(read(io.BytesIO(out.getvalue().encode()), "r.csv"))
+    nothing = {"", "-", "None", "none", "null", "NULL", "NaN", "nan", "<NA>"}
+    got = [row for b in batches for row in b.records.select("note", "srcport").rows()]
+    assert got == [(None if text in nothing else text, port) for text, port in rows]
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_any_bytes_below_a_header_are_accounted_for(body: bytes) -> None:
+    """Whatever stands below a header, nothing raises and every line is counted."""
+    for batch in read(io.BytesIO(b'"srcaddr","bytes","message"\n' + body), "r.csv"):
+        assert batch.lines == batch.records.height + batch.coverage.height + batch.rejects.height
+    for batch in read(io.BytesIO(b'"srcaddr","bytes"\n' + body), "r.csv"):
+        assert batch.lines == batch.records.height + batch.coverage.height + batch.rejects.height
