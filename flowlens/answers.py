@@ -60,6 +60,8 @@ def scan_answers(
                     msg = "{source}:{line}: {reason}: {text}".format(**row)
                     raise StrictError(msg)
                 books.add(found.uri, batch)
+                if batch.records.is_empty():
+                    continue
                 part = batch.records if left is None else batch.records.head(left)
                 left = None if left is None else left - part.height
                 chosen = part if predicate is None else part.filter(predicate)

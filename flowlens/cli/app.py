@@ -17,9 +17,6 @@ Folder = Annotated[
     Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for the results.")
 ]
 File = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
-Rejects = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Keep the unreadable lines in this file.")
-]
 FAILED = 10
 
 app = typer.Typer(
@@ -54,21 +51,15 @@ def report(src: Src, reading: Reading, grounds: Grounds, output: Folder) -> None
 
 
 @verb
-def records(
-    src: Src, reading: Reading, grounds: Grounds, writing: Writing, rejects: Rejects = None
-) -> None:
+def records(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
     """Print typed flow-log records, whatever the delivery was."""
     from flowlens.cli.pipeline import Job, emit
 
     # Every verb takes the common options, so that a command can be changed by its verb alone.
-    job = Job(src, reading, grounds)
+    job = Job(src, reading, grounds, writing)
     (frame,) = job.redacted(job.kept(job.records()))
-    emit(job, frame, "records", writing)
-    if rejects:
-        from flowlens.output import write
-
-        write(job.ledger.rejects(), "rejects", path=rejects)
-    job.close(kept=str(rejects) if rejects else None)
+    emit(job, frame, "records")
+    job.close()
 
 
 @verb
@@ -76,9 +67,9 @@ def conversations(src: Src, reading: Reading, grounds: Grounds, writing: Writing
     """Print who talked to whom, each conversation counted once."""
     from flowlens.cli.pipeline import Job, emit
 
-    job = Job(src, reading, grounds)
+    job = Job(src, reading, grounds, writing)
     (frame,) = job.redacted(job.kept(job.conversations()))
-    emit(job, frame, "conversations", writing)
+    emit(job, frame, "conversations")
     job.close()
 
 
@@ -87,9 +78,9 @@ def edges(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> Non
     """Print conversations with their owners, destinations, names and verdicts."""
     from flowlens.cli.pipeline import Job, emit
 
-    job = Job(src, reading, grounds)
+    job = Job(src, reading, grounds, writing)
     (frame,) = job.redacted(job.kept(job.edges()))
-    emit(job, frame, "edges", writing)
+    emit(job, frame, "edges")
     job.close()
 
 
@@ -107,8 +98,8 @@ def top(  # the dimension comes first, as in "top destinations of these logs"
     """Rank destinations, functions, ports, names …, the heaviest first."""
     from flowlens.cli.pipeline import Job, emit, ranked
 
-    job = Job(src, reading, grounds)
-    emit(job, ranked(job, dimension, by), "top", writing)
+    job = Job(src, reading, grounds, writing)
+    emit(job, ranked(job, dimension, by), "top")
     job.close()
 
 
@@ -125,11 +116,11 @@ def findings(
     """Print unexpected destinations, worst first, with their evidence."""
     from flowlens.cli.pipeline import Job, emit
 
-    job = Job(src, reading, grounds)
+    job = Job(src, reading, grounds, writing)
     judged = job.judged()
     frame, _ = job.redacted(job.kept(judged.findings.lazy()), judged.edges.lazy())
     found = frame.collect()
-    emit(job, found.lazy(), "findings", writing)
+    emit(job, found.lazy(), "findings")
     job.close()
     return FAILED if fail_on and job.severe(found, fail_on) else 0
 
@@ -138,9 +129,9 @@ def findings(
 def graph(src: Src, reading: Reading, grounds: Grounds, output: File) -> None:
     """Write the egress graph: .svg .png .pdf .graphml .gexf .dot .json .mmd."""
     from flowlens.cli.pipeline import Job
-    from flowlens.cli.report import draw
+    from flowlens.cli.report import artist
 
-    job = Job(src, reading, grounds)
+    job, draw = Job(src, reading, grounds), artist(output)
     (frame,) = job.redacted(job.kept(job.edges()))
     draw(frame.collect(), output)
     job.close()

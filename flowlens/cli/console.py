@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from flowlens import words
 
@@ -31,7 +32,7 @@ def escape(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
-def reads(reasons: dict[str, int], *, kept: str | None = None) -> str | None:
+def reads(reasons: dict[str, int], *, kept: Path | None = None) -> str | None:
     """Say in one line what could not be read; None if all could.
 
     >>> reads({"wrong number of values": 2, "not an address": 1})

@@ -61,7 +61,7 @@ def _options(group: Reading | Grounds) -> Iterator[str]:
     """Write the options that were given, as one types them; the filter belongs to its verb."""
     for field in fields(group):
         value = getattr(group, field.name)
-        if value == field.default or field.name in {"where", "redact"}:
+        if value == field.default or field.name in {"where", "redact", "rejects"}:
             continue
         flag = f"--{field.name.replace('_', '-')}"
         if value is True:

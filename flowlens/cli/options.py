@@ -41,6 +41,9 @@ class Reading:
     region: Annotated[str | None, Option(help="As in the AWS CLI.")] = None
     endpoint_url: Annotated[str | None, Option(metavar="URL", help="As in the AWS CLI.")] = None
     strict: Annotated[bool, Option("--strict", help="Stop at the first unreadable line.")] = False
+    rejects: Annotated[
+        Path | None, Option(metavar="FILE", help="Keep the unreadable lines in this file.")
+    ] = None
     redact: Annotated[
         str | None, Option(metavar="KINDS", help="Pseudonyms for accounts,ips,names in results.")
     ] = None

@@ -42,12 +42,14 @@ class Job:
     src: Sequence[str]
     reading: Reading
     grounds: Grounds = field(default_factory=Grounds)
+    writing: Writing = field(default_factory=Writing)
     now: datetime = field(default_factory=present)
     offline: bool = field(default_factory=lambda: bool(os.environ.get("FLOWLENS_OFFLINE")))
 
     def __post_init__(self) -> None:
         """Check everything that can be wrong before the first byte is read."""
         read = self.reading
+        output.choose(self.writing.output, self.writing.form)
         self.progress = console.Progress()
         self.ledger = Ledger(self.progress)
         self.queries = Ledger()  # of resolver logs, which are no flow logs
@@ -173,24 +175,33 @@ class Job:
 
     def redacted(self, *frames: pl.LazyFrame) -> list[pl.LazyFrame]:
         """Hide what ``--redact`` names, with the same pseudonyms in every frame."""
-        if not self.wanted:
-            return list(frames)
-        redactor = Redactor(self.wanted, frames)
-        return [redactor.apply(frame) for frame in frames]
+        self.redactor = Redactor(self.wanted, frames)
+        # Reading the frames has filled the ledger, whose texts get the same pseudonyms.
+        self.redactor.add(self.ledger.rejects().lazy())
+        return [self.redactor.apply(frame) for frame in frames]
 
-    def close(self, *, kept: str | None = None) -> None:
-        """Say on standard error what a reader of the result should know."""
+    def close(self, *, kept: Path | None = None) -> None:
+        """Keep the unreadable lines, and say what a reader of the result should know.
+
+        Args:
+            kept: where they are already.
+        """
         self.progress.clear()
+        given = self.reading.rejects
+        if given:
+            rejects = self.redactor.apply(self.ledger.rejects().lazy())
+            output.write(rejects, "rejects", path=given)
         for ledger in (self.ledger, self.queries):
             for note in ledger.notes():
                 console.say(f"note: {note}")
-            unread = console.reads(ledger.reasons(), kept=kept)
+            unread = console.reads(ledger.reasons(), kept=given or kept)
             if unread:
                 console.say(unread)
 
 
-def emit(job: Job, frame: pl.LazyFrame, table: str, writing: Writing) -> None:
+def emit(job: Job, frame: pl.LazyFrame, table: str) -> None:
     """Write a result where the options say, and say what was left out."""
+    writing = job.writing
     shown = output.write(frame, table, path=writing.output, form=writing.form, limit=writing.limit)
     job.progress.clear()
     if shown.more:

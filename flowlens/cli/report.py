@@ -1,5 +1,6 @@
 """The main job: a folder with the report, its pictures and its data."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -11,7 +12,7 @@ from flowlens.coverage import summary
 from flowlens.errors import UsageError
 from flowlens.output.redact import Redactor
 
-__all__ = ["draw", "write"]
+__all__ = ["artist", "write"]
 
 PICTURES = (".svg", ".png", ".pdf")
 GRAPHS = (".graphml", ".gexf", ".dot", ".json", ".mmd")
@@ -42,27 +43,38 @@ def write(job: Job, target: Path) -> None:
         windows=windows,
         facts=facts.changed(about, hidden.text),
     )
-    job.close(kept=str(target / "rejects.ndjson"))
+    job.close(kept=target / "rejects.ndjson")
     count = words.noun(findings.height, "finding")
     console.say(f"{count} in {words.noun(edges.height, 'edge')}; open {page}")
 
 
-def draw(edges: pl.DataFrame, path: Path) -> None:
-    """Write a picture or a graph, by the suffix.
+def artist(path: Path) -> Callable[[pl.DataFrame, Path], None]:
+    """Choose what writes a picture or a graph, by the suffix.
 
     Raises:
         UsageError: the suffix is neither.
     """
-    import flowlens_graphs as graphs
-
     if path.suffix in PICTURES:
-        graphs.save(graphs.egress_map(edges), path)
-    elif path.suffix in GRAPHS:
-        graphs.write(graphs.egress_graph(edges), path)
-    else:
-        known = " ".join((*PICTURES, *GRAPHS))
-        msg = f"{path.name!r} does not say what to draw; end it with one of {known}"
-        raise UsageError(msg)
+        return _picture
+    if path.suffix in GRAPHS:
+        return _graph
+    known = " ".join((*PICTURES, *GRAPHS))
+    msg = f"{path.name!r} does not say what to draw; end it with one of {known}"
+    raise UsageError(msg)
+
+
+def _picture(edges: pl.DataFrame, path: Path) -> None:
+    """Draw the map."""
+    import flowlens_graphs
+
+    flowlens_graphs.save(flowlens_graphs.egress_map(edges), path)
+
+
+def _graph(edges: pl.DataFrame, path: Path) -> None:
+    """Write the graph."""
+    import flowlens_graphs
+
+    flowlens_graphs.write(flowlens_graphs.egress_graph(edges), path)
 
 
 def per_object(job: Job) -> dict[str, dict[str, int]]:

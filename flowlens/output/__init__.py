@@ -12,7 +12,7 @@ from flowlens.errors import OutputError, UsageError
 from flowlens.output import text
 from flowlens.output.table import Shown, show
 
-__all__ = ["FORMATS", "Shown", "place", "write"]
+__all__ = ["FORMATS", "Shown", "choose", "place", "write"]
 
 Writer = Callable[[pl.LazyFrame, BinaryIO, str], int]
 
@@ -66,22 +66,36 @@ def write(
         OutputError: the file cannot be written.
     """
     stream = stream or sys.stdout
-    to_stream = path is None or str(path) == "-"
-    form = form or (_by_place(stream) if path is None or to_stream else _by_name(path))
+    form = choose(path, form, stream)
     lazy = frame.lazy()
-    if form == "table" and to_stream:
+    to_stream = path is None or str(path) == "-"
+    if form == "table":
         return show(lazy, stream, table, limit)
-    if form not in FORMATS:
-        msg = f"{form!r} is not a format; use one of {', '.join(FORMATS)}"
-        raise UsageError(msg)
     lazy = lazy if limit is None else lazy.head(limit)
     if path is not None and not to_stream:
         with place(path) as file:
             return Shown(FORMATS[form](lazy, file, table))
-    if form in BINARY and stream.isatty():
-        msg = f"a terminal cannot show {form}; use -o FILE or a pipe"
-        raise UsageError(msg)
     return Shown(FORMATS[form](lazy, stream.buffer, table))
+
+
+def choose(path: Path | None, form: str | None, stream: TextIO | None = None) -> str:
+    """Choose the form of a result; a command asks before it reads anything.
+
+    Raises:
+        UsageError: the form or the extension is not known, or does not suit the place.
+    """
+    stream = stream or sys.stdout
+    to_stream = path is None or str(path) == "-"
+    chosen = form or (_by_place(stream) if path is None or to_stream else _by_name(path))
+    if chosen == "table" and to_stream:
+        return chosen
+    if chosen not in FORMATS:
+        msg = f"{chosen!r} is not a format; use one of {', '.join(FORMATS)}"
+        raise UsageError(msg)
+    if chosen in BINARY and to_stream and stream.isatty():
+        msg = f"a terminal cannot show {chosen}; use -o FILE or a pipe"
+        raise UsageError(msg)
+    return chosen
 
 
 @contextmanager

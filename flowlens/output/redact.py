@@ -61,7 +61,7 @@ class Redactor:
         self.texts: set[str] = set(texts) if self.wanted else set()
         self.names: set[str] = set()
         for frame in frames if self.wanted else ():
-            self._gather(frame)
+            self.add(frame)
 
     def apply(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Replace what is to be hidden in every text of a frame, however nested."""
@@ -114,8 +114,8 @@ class Redactor:
                 text = pattern.sub(lambda m: self._pseudonyms.get(m[0], m[0]), text)
         return text
 
-    def _gather(self, frame: pl.LazyFrame) -> None:
-        """Collect the distinct texts and names of a frame, batch by batch."""
+    def add(self, frame: pl.LazyFrame) -> None:
+        """Collect the distinct texts and names of a frame, batch by batch, before any change."""
         schema = frame.collect_schema()
         texts = {name: dtype for name, dtype in schema.items() if _holds_text(dtype)}
         kind = ["destination_kind"] if "destination_kind" in schema else []
