@@ -20,7 +20,7 @@ _PEEK = 64 << 10
 
 #: Blocks that the fast parser refuses are cut into this many pieces, down to `_SMALL` bytes.
 _PIECES = 8
-_SMALL = 128 << 10
+_SMALL = 640 << 10
 
 #: Control characters beside tab, newline and carriage return.
 _CONTROL = bytes(set(range(32)) - {9, 10, 11, 12, 13}) + b"\x7f"
@@ -97,7 +97,7 @@ class _Cursor:
         """Parse whole lines: fast where that is proven, else in ever smaller pieces."""
         if not block:
             return
-        batch = parse_block(block, self.names, self.line, self.source, self.options.columns)
+        batch = self.fast(block) or self.fast(_tidy(block))
         if batch is not None:
             self.line += batch.lines
             yield batch
@@ -106,6 +106,12 @@ class _Cursor:
         else:
             for piece in _pieces(block, self.head):
                 yield from self.parse(piece)
+
+    def fast(self, block: bytes) -> Batch | None:
+        """Parse whole lines at once, if that is proven to be right."""
+        if not block:
+            return None
+        return parse_block(block, self.names, self.line, self.source, self.options.columns)
 
     def smallest(self, block: bytes) -> bool:
         """Say whether cutting a block would not help: small or one line, and no header in it."""
@@ -149,6 +155,19 @@ class _Cursor:
         """Reject lines that are not UTF-8."""
         rows = refused(lines.with_columns(reason=pl.lit(NOT_UTF8)), self.source)
         return replace(self.judge(lines.clear(), self.names), rejects=rows, lines=rows.height)
+
+
+def _tidy(block: bytes) -> bytes:
+    """Return a block with single blanks between values and none around; b"" if it is so already.
+
+    The tolerant parser skips runs of blanks as well, so this changes no value.
+    """
+    if not any(gap in block for gap in (b"\t", b"  ", b" \n", b"\n ", b" \r")):
+        return b""
+    tidy = block.replace(b"\r\n", b"\n").replace(b"\t", b" ")
+    while b"  " in tidy:
+        tidy = tidy.replace(b"  ", b" ")
+    return tidy.replace(b"\n ", b"\n").replace(b" \n", b"\n").removeprefix(b" ")
 
 
 def _pieces(block: bytes, head: bytes) -> Iterator[bytes]:
