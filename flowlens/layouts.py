@@ -7,9 +7,7 @@ from contextlib import closing
 import polars as pl
 
 from flowlens.sources import Lost, Object
-from flowlens_parsers.batch import Layout
-from flowlens_parsers.fields import DEFAULT, SCHEMA
-from flowlens_parsers.reading import peek
+from flowlens_parsers import DEFAULT, SCHEMA, Layout, peek
 
 __all__ = ["survey", "union"]
 

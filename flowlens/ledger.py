@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 
 import polars as pl
 
@@ -19,7 +20,7 @@ KEPT = 1_000_000
 
 @dataclass(slots=True)
 class Entry:
-    """The account of one object; lines = records + outside + coverage + rejects."""
+    """The account of one reading of one object; lines = records + outside + coverage + rejects."""
 
     lines: int = 0
     headers: int = 0
@@ -35,13 +36,48 @@ class Entry:
     lost: str | None = None  # why the object could not be read to its end
     coverage: list[pl.DataFrame] = field(default_factory=list)
     kept: list[pl.DataFrame] = field(default_factory=list)
+    room: int = field(default_factory=lambda: KEPT)  # rejected lines that may still be kept
+
+    def add(self, batch: Batch, *, outside: int = 0) -> None:
+        """Book a batch, `outside` of whose records are not of the asked time."""
+        self.lines += batch.lines
+        self.headers += batch.headers
+        self.records += batch.records.height - outside
+        self.outside += outside
+        self.unknown.update(batch.unknown)
+        if batch.coverage.height:
+            nodata = int((batch.coverage["status"] == "NODATA").sum())
+            self.nodata += nodata
+            self.skipdata += batch.coverage.height - nodata
+            self.coverage.append(batch.coverage)
+        if batch.rejects.height:
+            self.rejects += batch.rejects.height
+            self.reject(batch.rejects)
+
+    def lose(self, uri: str, lost: Lost) -> None:
+        """Book that the object could not be read to its end, as a reject of line 0."""
+        self.lost = lost.reason
+        row = {"source": [uri], "line": [0], "reason": [lost.reason], "text": [lost.text[:200]]}
+        self.reject(pl.DataFrame(row, schema=REJECTS))
+
+    def reject(self, rows: pl.DataFrame) -> None:
+        """Keep rejected lines while there is room, and count them."""
+        self.reasons.update(rows["reason"].to_list())
+        self.kept.append(rows.head(self.room))
+        self.room -= self.kept[-1].height
+
+    def shorten(self, room: int) -> None:
+        """Keep no more than the first `room` rejected lines."""
+        rows = pl.concat(self.kept)
+        self.kept = [rows.head(room)]
 
 
 class Ledger:
     """What was read, and what was not, over all objects of a scan.
 
-    A second pass over an object replaces its entry, so the counts are those of one reading however
-    often a lazy frame is used.
+    Each reading of an object fills an entry of its own; when it is over the entry replaces the one
+    before. So the counts are those of one reading, however often a lazy frame is used, also where
+    an engine reads it twice at the same time.
 
     Args:
         progress: Told the bytes read so far and the bytes in all (None if unknown), as stored.
@@ -51,59 +87,35 @@ class Ledger:
         self._entries: dict[str, Entry] = {}
         self._notes: dict[str, None] = {}
         self._progress = progress
+        self._read: dict[str, int] = {}
+        self._done = 0
+        self._kept = 0
+        self._lock = Lock()
         self.window = Window()
         self.total: int | None = None  # bytes of all objects, where each says its size
 
-    def begin(self, uri: str) -> None:
-        """Open the account of an object anew."""
-        self._entries[uri] = Entry()
+    def settle(self, uri: str, entry: Entry) -> None:
+        """Take the entry of a reading that is over, unless a more complete one is there."""
+        with self._lock:
+            before = self._entries.get(uri, Entry())
+            if before.whole and not entry.whole:
+                return
+            kept, free = KEPT - entry.room, KEPT - self._kept + KEPT - before.room
+            if kept > free:
+                entry.shorten(free)
+            if sum(entry.reasons.values()) > min(kept, free):
+                self.note(f"only the first {KEPT:,} unreadable lines are kept; all are counted")
+            entry.room = KEPT - min(kept, free)
+            self._kept += before.room - entry.room
+            self._entries[uri] = entry
 
-    def add(self, uri: str, batch: Batch, *, outside: int = 0) -> None:
-        """Book a batch of an object.
-
-        Args:
-            uri: The object.
-            batch: What was read.
-            outside: How many of its records are not of the asked time.
-        """
-        entry = self._entries[uri]
-        entry.lines += batch.lines
-        entry.headers += batch.headers
-        entry.records += batch.records.height - outside
-        entry.outside += outside
-        entry.unknown.update(batch.unknown)
-        if batch.coverage.height:
-            nodata = int((batch.coverage["status"] == "NODATA").sum())
-            entry.nodata += nodata
-            entry.skipdata += batch.coverage.height - nodata
-            entry.coverage.append(batch.coverage)
-        if batch.rejects.height:
-            entry.rejects += batch.rejects.height
-            self._reject(entry, batch.rejects)
-
-    def lose(self, uri: str, lost: Lost) -> None:
-        """Book an object that could not be read to its end, as a reject of line 0."""
-        entry = self._entries[uri]
-        entry.lost = lost.reason
-        row = {"source": [uri], "line": [0], "reason": [lost.reason], "text": [lost.text[:200]]}
-        self._reject(entry, pl.DataFrame(row, schema=REJECTS))
-
-    def _reject(self, entry: Entry, rows: pl.DataFrame) -> None:
-        entry.reasons.update(rows["reason"].to_list())
-        free = KEPT - sum(frame.height for one in self._entries.values() for frame in one.kept)
-        entry.kept.append(rows.head(max(0, free)))
-        if rows.height > free:
-            self.note(f"only the first {KEPT:,} unreadable lines are kept; all are counted")
-
-    def read(self, uri: str, size: int) -> None:
-        """Book that `size` bytes of an object were read so far."""
-        self._entries[uri].bytes = size
-        if self._progress is not None:
-            self._progress(sum(entry.bytes for entry in self._entries.values()), self.total)
-
-    def end(self, uri: str) -> None:
-        """Close the account of an object that was read to its end."""
-        self._entries[uri].whole = self._entries[uri].lost is None
+    def tell(self, uri: str, size: int) -> None:
+        """Tell that `size` bytes of an object were read so far."""
+        with self._lock:
+            self._done += max(0, size - self._read.get(uri, 0))
+            self._read[uri] = max(size, self._read.get(uri, 0))
+            if self._progress is not None:
+                self._progress(self._done, self.total)
 
     def note(self, text: str) -> None:
         """Keep something to tell, once."""

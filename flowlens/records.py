@@ -10,12 +10,11 @@ from polars.io.plugins import register_io_source
 
 from flowlens.errors import AccessError, StrictError, UsageError
 from flowlens.layouts import survey
-from flowlens.ledger import Ledger
+from flowlens.ledger import Entry, Ledger
 from flowlens.sources import Aws, Lost, Object, Window, fetch, list_objects
 from flowlens.sources.listing import Source
-from flowlens_parsers.batch import LINE, Batch
-from flowlens_parsers.errors import FormatError
-from flowlens_parsers.reading import read
+from flowlens_parsers import Batch, FormatError, read
+from flowlens_parsers.batch import LINE
 
 __all__ = ["Ledger", "scan_records"]
 
@@ -122,35 +121,40 @@ class _Scan:
         """Yield the needed columns of every object, in order, and book what was read."""
         denied = 0
         for found, stream in fetch(self.objects):
-            self.ledger.begin(found.uri)
+            entry = Entry()
             try:
                 if isinstance(stream, Lost):
                     raise stream
-                yield from self._read(found, stream, needed)
+                yield from self._read(found, stream, entry, needed)
+                entry.whole = True
             except Lost as lost:
                 denied += lost.reason == "denied"
-                self._lose(found, lost)
-            self.ledger.read(found.uri, found.size or 0)
-            self.ledger.end(found.uri)
+                self._lose(found, lost, entry)
+            finally:
+                self.ledger.settle(found.uri, entry)
+            self.ledger.tell(found.uri, entry.bytes)
         if denied and denied == len(self.objects):
             msg = (
                 f"every object was refused, first {self.objects[0].uri}; allow s3:GetObject on them"
             )
             raise AccessError(msg)
 
-    def _read(self, found: Object, stream: BinaryIO, needed: list[str]) -> Iterator[pl.DataFrame]:
-        time = [name for name in ("start", "end") if name in self.fields]
-        bounded = self.ledger.window.bounded
-        columns = [name for name in self.fields if name in needed or (bounded and name in time)]
+    def _read(
+        self, found: Object, stream: BinaryIO, entry: Entry, needed: list[str]
+    ) -> Iterator[pl.DataFrame]:
+        window = self.ledger.window
+        time = ("start", "end") if window.bounded else ()
+        columns = [name for name in self.fields if name in needed or name in time]
         for batch in read(stream, found.uri, format=self.format or found.format, columns=columns):
             if self.strict and batch.rejects.height:
                 raise StrictError(_first(batch))
-            kept = _within(batch.records, self.ledger.window)
-            self.ledger.add(found.uri, batch, outside=batch.records.height - kept.height)
+            kept = _within(batch.records, window)
+            entry.add(batch, outside=batch.records.height - kept.height)
             if found.size is not None and not stream.closed:
-                self.ledger.read(found.uri, stream.tell())
+                self.ledger.tell(found.uri, stream.tell())
             if kept.height:
                 yield kept.select(self._column(name, kept, found) for name in needed)
+        entry.bytes = found.size or 0
 
     def _column(self, name: str, frame: pl.DataFrame, found: Object) -> pl.Expr:
         """Return column `name` of the union, null where this object does not have it."""
@@ -162,11 +166,12 @@ class _Scan:
             return pl.lit(None, dtype).alias(name)
         return pl.col(name) if frame.schema[name] == dtype else pl.col(name).cast(dtype)
 
-    def _lose(self, found: Object, lost: Lost) -> None:
+    def _lose(self, found: Object, lost: Lost, entry: Entry) -> None:
         if self.strict:
             msg = f"{found.uri}:0: {lost.reason}: {lost.text}"
             raise StrictError(msg) from lost
-        self.ledger.lose(found.uri, lost)
+        entry.bytes = found.size or 0
+        entry.lose(found.uri, lost)
 
 
 def _first(batch: Batch) -> str:

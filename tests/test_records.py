@@ -155,14 +155,15 @@ def test_time_without_start(tmp_path: Path) -> None:
     assert frame.select("srcport").collect().to_series().to_list() == [2, 3]
 
 
-def test_second_pass_counts_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+def test_second_pass_counts_once(tmp_path: Path, engine: Any) -> None:
     """A frame that is used twice, or twice in one query, books every line once."""
     path = _write(tmp_path / "a.gz", HEADER, _v2(1), "short")
     ledger = Ledger()
     frame = scan_records(path, ledger=ledger)
     frame.collect()
     both = pl.concat([frame.select("srcport"), frame.select(pl.col("dstport").alias("srcport"))])
-    assert both.collect().to_series().to_list() == [1, 443]
+    assert both.collect(engine=engine).to_series().to_list() == [1, 443]
     assert ledger.counts()["lines"] == 2
     assert ledger.rejects().to_dict(as_series=False) == {
         "source": [str(path)],
@@ -170,6 +171,33 @@ def test_second_pass_counts_once(tmp_path: Path) -> None:
         "reason": ["wrong number of values"],
         "text": ["short"],
     }
+
+
+def test_partial_pass_does_not_replace_a_whole_one(tmp_path: Path) -> None:
+    """Looking at the first rows after a whole reading leaves the account whole."""
+    path = _write(tmp_path / "a.gz", HEADER, _v2(1), _v2(2), "short")
+    ledger = Ledger()
+    frame = scan_records(path, ledger=ledger)
+    frame.collect()
+    before = ledger.counts()
+    assert frame.head(1).collect().height == 1
+    assert ledger.counts() == before
+    assert (before["partial"], before["rejects"]) == (0, 1)
+
+
+def test_kept_rejects_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a limit unreadable lines are counted, and said, but their text is not kept."""
+    monkeypatch.setattr("flowlens.ledger.KEPT", 3)
+    for name in ("a.gz", "b.gz"):
+        _write(tmp_path / name, HEADER, "short", "shorter")
+    ledger = Ledger()
+    frame = scan_records(tmp_path, ledger=ledger)
+    for _ in range(2):
+        frame.collect()
+        assert ledger.counts()["rejects"] == 4
+        assert ledger.reasons() == {"wrong number of values": 4}
+        assert ledger.rejects()["text"].to_list() == ["short", "shorter", "short"]
+    assert ledger.notes() == ["only the first 3 unreadable lines are kept; all are counted"]
 
 
 def test_strict_names_the_place(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from threading import RLock
 from typing import BinaryIO, cast
 
 from flowlens.errors import InputError
@@ -35,6 +36,7 @@ class Spool:
         self._stream: BinaryIO | None = None
         self._kept: BinaryIO | None = None
         self._size = 0
+        self._lock = RLock()
 
     def open(self) -> BinaryIO:
         """Return a new view of the stream from its beginning, with seek and tell."""
@@ -42,24 +44,29 @@ class Spool:
 
     def at(self, position: int, length: int) -> bytes:
         """Return up to `length` bytes at `position`; empty only at the end."""
-        self.reach(position + 1)
-        kept = self._file()
-        kept.seek(position)
-        return kept.read(length)
+        with self._lock:
+            self.reach(position + 1)
+            kept = self._file()
+            kept.seek(position)
+            return kept.read(length)
 
     def reach(self, size: int | None) -> int:
         """Keep at least `size` bytes, or all of them; return how many are kept."""
-        while not self._ended and (size is None or self._size < size):
-            self._stream = self._stream or self._begin()
-            # read1 returns what a pipe has now; read would wait for the whole block
-            block = cast(io.BufferedReader, self._stream).read1(1 << 20)
-            self._ended = not block
-            kept = self._file()
-            kept.seek(0, io.SEEK_END)
-            self._size += kept.write(block)
-            if self._ended and self._close:
-                self._stream.close()
-        return self._size
+        with self._lock:
+            while not self._ended and (size is None or self._size < size):
+                self._grow()
+            return self._size
+
+    def _grow(self) -> None:
+        self._stream = self._stream or self._begin()
+        # read1 returns what a pipe has now; read would wait for the whole block
+        block = cast(io.BufferedReader, self._stream).read1(1 << 20)
+        kept = self._file()
+        kept.seek(0, io.SEEK_END)
+        self._size += kept.write(block)
+        self._ended = not block
+        if self._ended and self._close:
+            self._stream.close()
 
     def _file(self) -> BinaryIO:
         if self._kept is None:
