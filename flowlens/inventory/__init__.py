@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from flowlens.inventory.asof import own
 from flowlens.inventory.calls import CALLS, Call, policy
 from flowlens.inventory.capture import Capture
-from flowlens.inventory.holding import addresses, middleboxes
+from flowlens.inventory.holding import addresses
 from flowlens.inventory.load import load
 from flowlens.inventory.model import Inventory
-from flowlens.inventory.owners import owners
+from flowlens.inventory.owners import middleboxes, owners
 
 if TYPE_CHECKING:
     from flowlens.sources.base import Aws

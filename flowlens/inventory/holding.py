@@ -7,25 +7,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flowlens.inventory.owners import kinded, owners
+from flowlens.inventory.owners import owners
 from flowlens.tables import TIME
 
 if TYPE_CHECKING:
     from flowlens.inventory.model import Inventory
 
-__all__ = ["PAYLOAD", "addresses", "claims", "key80", "middleboxes", "states"]
+__all__ = ["PAYLOAD", "addresses", "claims", "key80", "states"]
 
 _CALL = "ec2.describe_network_interfaces"
 _SCOPE = ["account_id", "region"]
-
-_PASSING = [
-    "nat_gateway",
-    "transit_gateway",
-    "nlb",
-    "gwlb",
-    "gwlb_endpoint",
-    "global_accelerator",
-]
 
 #: What is said about an interface; each may change from capture to capture.
 PAYLOAD = ["owner", "kind", "certainty", "groups", "subnet_id", "vpc_id"]
@@ -49,7 +40,8 @@ def addresses(inventory: "Inventory") -> pl.DataFrame:
     held = _held(inventory.interfaces).join(clock, on="capture")
     keys = ["address", "interface_id", *_SCOPE]
     runs = (
-        held.sort(*keys, "turn")
+        held.unique([*keys, "turn"])
+        .sort(*keys, "turn")
         .with_columns(
             (pl.col("turn") != pl.col("turn").shift(1).over(keys) + 1)
             .fill_null(value=True)
@@ -84,11 +76,19 @@ def _clock(inventory: "Inventory") -> pl.DataFrame:
         "time": TIME,
     }
     frame = pl.DataFrame(rows, schema=schema, orient="row")
-    return frame.select(
-        "capture",
-        pl.int_range(pl.len()).over(_SCOPE).alias("turn"),
-        pl.col("time").shift(1).over(_SCOPE).alias("previous"),
-        pl.col("time").shift(-1).over(_SCOPE).alias("next"),
+    # Several captures of one time are one turn: they may add to each other or contradict.
+    turns = (
+        frame.select(*_SCOPE, "time")
+        .unique()
+        .sort("time")
+        .with_columns(
+            pl.int_range(pl.len()).over(_SCOPE).alias("turn"),
+            pl.col("time").shift(1).over(_SCOPE).alias("previous"),
+            pl.col("time").shift(-1).over(_SCOPE).alias("next"),
+        )
+    )
+    return frame.join(turns, on=[*_SCOPE, "time"], nulls_equal=True).select(
+        "capture", "turn", "previous", "next"
     )
 
 
@@ -231,27 +231,3 @@ def _inside(
     low = bisect_left(held, (network.version, int(network.network_address), ""))
     high = bisect_left(held, (network.version, int(network.broadcast_address) + 1, ""))
     return held[low:high]
-
-
-def middleboxes(inventory: "Inventory") -> pl.DataFrame:
-    """Return the interfaces that pass on other people's traffic, a row each.
-
-    These are NAT gateways, transit gateways, network and gateway load balancers, their endpoints
-    and accelerators; application load balancers answer for themselves and are not among them.
-    Addresses of all captures are put together.
-
-    Args:
-        inventory: from `load`.
-    """
-    kinds = kinded(inventory).filter(pl.col("kind").is_in(_PASSING))
-    return (
-        kinds.group_by("interface_id")
-        .agg(
-            pl.col("kind").last(),
-            *(
-                pl.col(name).explode(empty_as_null=False).unique().sort()
-                for name in ("addresses", "public_addresses")
-            ),
-        )
-        .sort("interface_id")
-    )

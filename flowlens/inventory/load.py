@@ -117,6 +117,10 @@ def _answers(folder: Path, documents: Mapping[Path, Any]) -> Capture:
         verify(document, known, str(path))
         _place(calls, known, item, document, path)
     time, note = _time(documents)
+    notes = [note] if note else []
+    functions = calls.get("lambda.list_functions", {}).get("Functions", [])
+    if functions and all(each.get("Version") == "$LATEST" for each in functions):
+        notes.append("list-functions holds $LATEST only; ask with --function-version ALL")
     return Capture(
         captured_at=time,
         account_id=calls.get("sts.get_caller_identity", {}).get("Account"),
@@ -124,7 +128,7 @@ def _answers(folder: Path, documents: Mapping[Path, Any]) -> Capture:
         calls=calls,
         errors=errors,
         source=str(folder),
-        notes=(f"{folder}: {note}",) if note else (),
+        notes=tuple(f"{folder}: {each}" for each in notes),
     )
 
 

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Inventory"]
 
+_EFFECTS = {
+    "ec2.describe_network_interfaces": "who held an address then is unknown",
+    "ec2.describe_vpcs": "equal addresses in several VPCs may stay unknown",
+    "ec2.describe_nat_gateways": "public addresses of NAT gateways may stay unknown",
+    "lambda.list_functions": "which functions use an interface then is unknown",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Inventory:
@@ -66,6 +73,15 @@ class Inventory:
             if (reason := _reason(capture, call))
         ]
         return f"{call} is missing; " + "; ".join(reasons) if reasons else None
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """What cannot be said for want of an answer: a sentence per missing call that matters."""
+        return tuple(
+            f"{reason}: {effect}"
+            for call, effect in _EFFECTS.items()
+            if (reason := self.missing(call))
+        )
 
     def need(self, call: str) -> None:
         """Insist on an answer.

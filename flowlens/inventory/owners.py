@@ -10,9 +10,17 @@ from flowlens.inventory.kinds import classify
 if TYPE_CHECKING:
     from flowlens.inventory.model import Inventory
 
-__all__ = ["kinded", "owners"]
+__all__ = ["kinded", "middleboxes", "owners"]
 
 _KEY = ["capture", "interface_id"]
+_PASSING = [
+    "nat_gateway",
+    "transit_gateway",
+    "nlb",
+    "gwlb",
+    "gwlb_endpoint",
+    "global_accelerator",
+]
 
 
 def owners(inventory: "Inventory") -> pl.DataFrame:
@@ -87,4 +95,28 @@ def kinded(inventory: "Inventory") -> pl.DataFrame:
             .alias("resource")
         )
         .drop("listed_kind", "listed")
+    )
+
+
+def middleboxes(inventory: "Inventory") -> pl.DataFrame:
+    """Return the interfaces that pass on other people's traffic, a row each.
+
+    These are NAT gateways, transit gateways, network and gateway load balancers, their endpoints
+    and accelerators; application load balancers answer for themselves and are not among them.
+    Addresses of all captures are put together.
+
+    Args:
+        inventory: from `load`.
+    """
+    kinds = kinded(inventory).filter(pl.col("kind").is_in(_PASSING))
+    return (
+        kinds.group_by("interface_id")
+        .agg(
+            pl.col("kind").last(),
+            *(
+                pl.col(name).explode(empty_as_null=False).unique().sort()
+                for name in ("addresses", "public_addresses")
+            ),
+        )
+        .sort("interface_id")
     )

@@ -172,3 +172,22 @@ def test_some_items_missing_is_missing(history: History) -> None:
     assert str(inventory.missing("ec2.get_managed_prefix_list_entries")).endswith(
         "pl-2: AccessDenied: no"
     )
+
+
+def test_gaps_say_what_cannot_be_said(history: History) -> None:
+    """A missing call that matters is a sentence with its effect; a full inventory has none."""
+    full: Item = {"interfaces": [], "ec2.describe_vpcs": [], "ec2.describe_nat_gateways": []}
+    inventory = history({10: {**full, "errors": {"lambda.list_functions": "AccessDenied: no"}}})
+    assert inventory.gaps == (
+        "lambda.list_functions is missing; 2026-03-01T10:00:00+00:00: AccessDenied: no: "
+        "which functions use an interface then is unknown",
+    )
+    assert history({10: {**full, "functions": []}}).gaps == ()
+
+
+def test_functions_without_versions_are_noted(
+    tmp_path: Path, function: Callable[..., Item]
+) -> None:
+    """The CLI's list-functions leaves published versions out unless it is told otherwise."""
+    write(tmp_path / "list-functions.json", {"Functions": [function("a")]})
+    assert "--function-version ALL" in load(tmp_path).notes[1]
