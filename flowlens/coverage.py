@@ -12,6 +12,9 @@ __all__ = ["summary"]
 #: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html
 STATUSES = {"skipped": "SKIPDATA", "silent": "NODATA"}
 
+#: What is summed over objects.
+COUNTS = ("lines", "headers", "records", "outside", "coverage", "rejects")
+
 
 def summary(
     coverage: pl.DataFrame,
@@ -27,32 +30,38 @@ def summary(
 
     Args:
         coverage: rows of schema COVERAGE.
-        rejects: the columns `source`, `line`, `reason`, `text`.
-        counts: object -> `lines` (data lines seen) and, where known, `headers`.
+        rejects: the columns `source`, `line`, `reason`, `text`; line 0 is an object that could
+            not be read to its end, and no line.
+        counts: object -> `lines` (data lines seen) and, where known, `headers`, `records`,
+            `outside` (readable, of another time than the one asked for), `nodata`, `skipdata` and
+            `rejects`; what is not given is counted in the two frames.
         conversations: `hour`, `action`, `records`, `first_seen`, `last_seen`; edges will do.
 
     Returns:
-        Plain values, ready for JSON, times as ISO 8601 in UTC: `lines`, `headers`, `records`,
-        `coverage`, `rejects` in all; `usable` (0..1, null without lines); `reasons` (reject
-        reason -> lines); `sources` (the same counts for each object); `skipped`, `silent` and
-        `other` (merged windows of each observer); `first`, `last`, `actions`, `gaps`.
+        Plain values, ready for JSON, times as ISO 8601 in UTC. `lines` = `records` + `outside` +
+        `coverage` + `rejects`, in all and for each of `sources`; `headers`; `usable` (0..1, null
+        without lines); `reasons` (reject reason -> lines); `lost` (objects not read to their end);
+        `skipped`, `silent` and `other` (merged windows of each observer); `first`, `last`,
+        `actions`, `gaps`.
 
     >>> from flowlens.tables import COVERAGE, empty
-    >>> none = pl.DataFrame(schema={"source": pl.String, "reason": pl.String})
+    >>> none = pl.DataFrame(schema={"source": pl.String, "line": pl.UInt64, "reason": pl.String})
     >>> told = summary(empty(COVERAGE), none, {"a.log": {"lines": 3, "headers": 1}})
     >>> told["records"], told["usable"], told["first"]
     (3, 1.0, None)
     """
-    sources = _sources(coverage, rejects, counts)
-    names = ("lines", "headers", "records", "coverage", "rejects")
-    total = {name: sum(source[name] for source in sources) for name in names}
+    lost = rejects.filter(pl.col("line") == 0).select("source", "reason").unique()
+    lines = rejects.filter(pl.col("line") != 0)
+    sources = _sources(coverage, lines, counts)
+    total = {name: sum(source[name] for source in sources) for name in COUNTS}
     skips = coverage.filter(pl.col("status") == STATUSES["skipped"]).height
-    lost = total["rejects"] + skips
     known = pl.col("status").is_in(list(STATUSES.values()))
+    bad = total["rejects"] + skips
     return {
         **total,
-        "usable": 1 - lost / total["lines"] if total["lines"] else None,
-        "reasons": _tally(rejects, "reason"),
+        "usable": 1 - bad / total["lines"] if total["lines"] else None,
+        "reasons": _tally(lines, "reason"),
+        "lost": lost.sort("source", "reason").to_dicts(),
         "sources": sources,
         **{
             name: _windows(coverage.filter(pl.col("status") == status))
@@ -74,22 +83,28 @@ def _sources(
 ) -> list[dict[str, Any]]:
     """Return the counts of each object, by name."""
     silent, refused = _tally(coverage, "source"), _tally(rejects, "source")
-    rows = []
-    for source in sorted({*counts, *silent, *refused}):
-        count = counts.get(source, {})
-        others = silent.get(source, 0) + refused.get(source, 0)
-        lines = count.get("lines", others)
-        rows.append(
-            {
-                "source": source,
-                "lines": lines,
-                "headers": count.get("headers", 0),
-                "records": lines - others,
-                "coverage": silent.get(source, 0),
-                "rejects": refused.get(source, 0),
-            }
-        )
-    return rows
+    return [
+        _source(source, counts.get(source, {}), silent.get(source, 0), refused.get(source, 0))
+        for source in sorted({*counts, *silent, *refused})
+    ]
+
+
+def _source(source: str, count: Mapping[str, int], silent: int, refused: int) -> dict[str, Any]:
+    """Return the counts of one object; what was counted while reading goes before the frames."""
+    if "nodata" in count:
+        silent = count["nodata"] + count.get("skipdata", 0)
+    refused = count.get("rejects", refused)
+    outside = count.get("outside", 0)
+    lines = count.get("lines", silent + refused + outside)
+    return {
+        "source": source,
+        "lines": lines,
+        "headers": count.get("headers", 0),
+        "records": count.get("records", lines - silent - refused - outside),
+        "outside": outside,
+        "coverage": silent,
+        "rejects": refused,
+    }
 
 
 def _windows(coverage: pl.DataFrame) -> list[dict[str, Any]]:

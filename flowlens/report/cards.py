@@ -26,7 +26,9 @@ class Card:
     who: str
     owners: str
     sent: str
+    verb: str
     amount: str
+    back: str
     path: str
     when: str
     text: str
@@ -58,7 +60,11 @@ def _reasons(edges: pl.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
     found = (
         edges.filter(pl.col("state") == "unexpected")
         .group_by(key)
-        .agg(pl.col("why", "path", "rule").drop_nulls().unique().sort())
+        .agg(
+            pl.col("why", "path", "rule").drop_nulls().unique().sort(),
+            refused=pl.col("records").filter(pl.col("action") == "REJECT").sum(),
+            unsaid=pl.col("action").is_null().any(),
+        )
     )
     return {tuple(row[name] for name in key): row for row in found.iter_rows(named=True)}
 
@@ -83,7 +89,9 @@ def _card(
         who=crowd(owners, row["client"]),
         owners=_owners(owners, row["client"]),
         sent=size(numbers["bytes_out"]),
-        amount=f"{noun(numbers['records'], 'record')}, {size(numbers['bytes_in'])} came back",
+        verb="tried" if known.get("refused") == numbers["records"] else "out",
+        amount=f"{noun(numbers['records'], 'record')}, {_outcome(known, numbers['records'])}",
+        back=f"{size(numbers['bytes_in'])} came back",
         path=", ".join(known.get("path", [])),
         when=span(row["first_seen"], row["last_seen"]),
         text=row["text"],
@@ -102,6 +110,16 @@ def _owners(owners: list[str], client: str | None) -> str:
     if len(owners) == 1:
         return f"from {client}"
     return f"from {client}, an interface shared by {', '.join(owners)}: the log cannot tell which"
+
+
+def _outcome(known: Mapping[str, Any], records: int) -> str:
+    """Return how many records were rejected."""
+    refused = known.get("refused")
+    if refused is None or known.get("unsaid"):
+        return "unknown whether accepted"
+    if refused == records:
+        return "all rejected"
+    return f"{refused:,} of them rejected" if refused else "all accepted"
 
 
 def _why(known: Mapping[str, Any]) -> tuple[str, ...]:

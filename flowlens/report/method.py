@@ -53,6 +53,9 @@ def coverage(told: Mapping[str, Any]) -> tuple[Note, ...]:
         notes.append(Note("Windows with a status nobody knows", _windows(told["other"], "none")))
     gaps = tuple(f"{_when(start)} – {_when(end)}" for start, end in told["gaps"][:SHOWN])
     notes.append(Note("Hours about which no interface said anything", _cut(gaps, told["gaps"])))
+    if told["lost"]:
+        broken = tuple(f"{row['source']}: {row['reason']}" for row in told["lost"][:SHOWN])
+        notes.append(Note("Objects not read to their end", _cut(broken, told["lost"])))
     worst = [row for row in told["sources"] if row["rejects"]]
     worst.sort(key=lambda row: (-row["rejects"], row["source"]))
     if worst:
@@ -68,9 +71,10 @@ def _lines(told: Mapping[str, Any]) -> str:
     """Return the sum that must add up."""
     if not told["lines"]:
         return "no count was kept"
+    outside = f"{told['outside']:,} of another time + " if told["outside"] else ""
     return (
         f"{noun(told['lines'], 'line')} in {noun(len(told['sources']), 'object')} = "
-        f"{noun(told['records'], 'record')} + {told['coverage']:,} NODATA or SKIPDATA + "
+        f"{noun(told['records'], 'record')} + {outside}{told['coverage']:,} NODATA or SKIPDATA + "
         f"{told['rejects']:,} unreadable"
     )
 

@@ -118,8 +118,18 @@ def _text(edges: pl.DataFrame, findings: pl.DataFrame, facts: Facts) -> str:
     lost = _sent(edges.filter(pl.col("state") == "unexpected"))
     worst = findings.row(0, named=True)["text"].rpartition("; ")[0]
     total = left + kept
-    begin = f"{size(lost)} of {size(total)} ({share(lost, total)}) went where {_against(facts)}."
-    return f"{begin} The worst: {worst}."
+    return (
+        f"{size(lost)} of {size(total)} ({share(lost, total)}) went where {_against(facts)}"
+        f"{_stopped(edges, lost)}. The worst: {worst}."
+    )
+
+
+def _stopped(edges: pl.DataFrame, lost: int) -> str:
+    """Return how much of the unexpected traffic was rejected."""
+    refused = _sent(edges.filter(state="unexpected", action="REJECT"))
+    if refused == lost:
+        return "; all of it was rejected"
+    return f"; {size(refused)} of it was rejected" if refused else "; none of it was rejected"
 
 
 def _against(facts: Facts) -> str:
@@ -149,7 +159,7 @@ def _sure(edges: pl.DataFrame, told: Mapping[str, Any], facts: Facts) -> tuple[s
     unknown = int(edges.filter(pl.col("state") == "unknown")["records"].sum())
     if unknown and (facts.document or facts.learn_until):
         lines.append(f"Whether it was expected is unknown for {share(unknown, records)}.")
-    if told.get("usable") is not None and told["usable"] < 1:
+    if told["lost"] or (told["usable"] is not None and told["usable"] < 1):
         lines.append("Some lines are missing from the logs; see Coverage.")
     return tuple(lines)
 
@@ -212,10 +222,17 @@ def _complete(told: Mapping[str, Any]) -> Number:
         notes.append(f"{told['rejects']:,} unreadable")
     if skips:
         notes.append(f"{skips:,} SKIPDATA")
+    if told["lost"]:
+        notes.append(f"{noun(len(told['lost']), 'object')} cut short")
     if told["gaps"]:
         notes.append(noun(len(told["gaps"]), "gap"))
     note = " · ".join(notes) or f"all of {lines:,}, no gap"
-    return Number(share(usable * lines, lines), "of lines usable", note, bad=usable < 0.99)
+    return Number(
+        share(usable * lines, lines),
+        "of lines usable",
+        note,
+        bad=usable < 0.99 or bool(told["lost"]),
+    )
 
 
 def _sent(edges: pl.DataFrame) -> int:

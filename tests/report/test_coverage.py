@@ -56,10 +56,41 @@ def test_counts() -> None:
     assert told["usable"] == 1 - 4 / 20
     assert list(told["reasons"].items()) == [("not a number", 2), ("truncated", 1)]
     assert told["sources"] == [
-        {"source": "a.gz", "lines": 10, "headers": 2, "records": 7, "coverage": 2, "rejects": 1},
-        {"source": "b.gz", "lines": 10, "headers": 1, "records": 8, "coverage": 0, "rejects": 2},
+        {
+            "source": "a.gz",
+            "lines": 10,
+            "headers": 2,
+            "records": 7,
+            "outside": 0,
+            "coverage": 2,
+            "rejects": 1,
+        },
+        {
+            "source": "b.gz",
+            "lines": 10,
+            "headers": 1,
+            "records": 8,
+            "outside": 0,
+            "coverage": 0,
+            "rejects": 2,
+        },
     ]
     json.dumps(told)
+
+
+def test_counted_while_reading() -> None:
+    """Counts kept while reading go before the frames; a lost object is no line."""
+    rejects = pl.DataFrame(
+        {"source": ["a.gz", "a.gz"], "line": [0, 7], "reason": ["truncated", "not a number"]},
+        schema={"source": pl.String, "line": pl.UInt64, "reason": pl.String},
+    )
+    count = {"lines": 20, "headers": 1, "records": 10, "outside": 4}
+    count |= {"nodata": 3, "skipdata": 1, "rejects": 2}
+    told = summary(covered(("eni-a", "NODATA", 1, 2)), rejects, {"a.gz": count})
+    names = ("lines", "records", "outside", "coverage", "rejects")
+    assert [told[name] for name in names] == [20, 10, 4, 4, 2]
+    assert told["reasons"] == {"not a number": 1}
+    assert told["lost"] == [{"source": "a.gz", "reason": "truncated"}]
 
 
 def test_windows() -> None:

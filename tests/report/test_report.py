@@ -19,6 +19,7 @@ from flowlens.report.page import PACKED, ROWS, lean
 from flowlens.report.picture import Styles, inline
 from flowlens.report.shape import crowd, shape
 from flowlens.tables import COVERAGE, EDGES, FINDINGS, empty
+from flowlens.words import size
 
 Case = dict[str, Any]
 Network = Callable[[int], Case]
@@ -197,9 +198,12 @@ def test_same_bytes(network: Network) -> None:
 
 def test_headline(network: Network) -> None:
     """The first screen says how many, who, how much and how sure."""
-    text = shown(made(network(10)))
+    case = network(10)
+    text = shown(made(case))
     assert "3 unexpected destinations, reached by 3 workloads." in text
-    assert "went where egress.yaml allows nothing. The worst: " in text
+    refused = case["edges"].filter(expected="no", action="REJECT")["bytes_out"].sum()
+    words = f"went where egress.yaml allows nothing; {size(refused)} of it was rejected. The worst:"
+    assert words in text
     assert "How sure:" in text
     assert "123456789012 · us-east-1 · s3://acme-flow-logs/AWSLogs/ · 2026-11-16" in text
 
