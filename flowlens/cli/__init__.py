@@ -1,5 +1,6 @@
 """The command line: it only parses, calls and prints."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -12,7 +13,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 failure, 2 wrong use, 3 AWS credentials or permission, 4 input unreadable,
     10 findings at or above ``--fail-on``, 130 interrupted.
     """
-    args = list(sys.argv[1:] if argv is None else argv)
+    if argv is not None:
+        return _main(list(argv))
+    code = _main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # After a closed pipe or Ctrl-C the engine's threads may still be reading through Python, and
+    # the process aborts if the interpreter is taken down under them. Nothing is left to clean up.
+    os._exit(code)
+
+
+def _main(args: list[str]) -> int:
+    """Answer what needs no library, else run the verb."""
     if not args or args[0] in {"-h", "--help"}:
         from flowlens.cli.help import page
 

@@ -9,7 +9,7 @@ from flowlens import words
 from flowlens.cli import console, facts
 from flowlens.cli.pipeline import Job
 from flowlens.coverage import summary
-from flowlens.errors import UsageError
+from flowlens.errors import OutputError, UsageError
 from flowlens.output.redact import Redactor
 
 __all__ = ["artist", "write"]
@@ -55,12 +55,25 @@ def artist(path: Path) -> Callable[[pl.DataFrame, Path], None]:
         UsageError: the suffix is neither.
     """
     if path.suffix in PICTURES:
-        return _picture
+        return _whole(_picture)
     if path.suffix in GRAPHS:
-        return _graph
+        return _whole(_graph)
     known = " ".join((*PICTURES, *GRAPHS))
     msg = f"{path.name!r} does not say what to draw; end it with one of {known}"
     raise UsageError(msg)
+
+
+def _whole(draw: Callable[[pl.DataFrame, Path], None]) -> Callable[[pl.DataFrame, Path], None]:
+    """Let a failure to write name the file."""
+
+    def drawn(edges: pl.DataFrame, path: Path) -> None:
+        try:
+            draw(edges, path)
+        except OSError as problem:
+            msg = f"{path} cannot be written: {problem.strerror or problem}"
+            raise OutputError(msg) from problem
+
+    return drawn
 
 
 def _picture(edges: pl.DataFrame, path: Path) -> None:
