@@ -60,6 +60,9 @@ class Progress:
     def __call__(self, done: int, total: int | None) -> None:
         """Show how far reading is."""
         passed = self.clock() - self.start
+        if total is not None and done >= total:
+            self.clear()
+            return
         if not self.on or passed < max(PATIENCE, self.next):
             return
         self.next = passed + STEP
