@@ -18,17 +18,21 @@ def records(row: Mapping[str, Any]) -> str:
     Either end may be the source of a record, hence `addr` twice. The observers are named where
     all are interfaces, so that what another interface wrote about the same traffic stays out.
 
+    What is unknown makes no clause.
+
     Args:
-        row: `clients`, `servers`, `observers` (lists), `server_port`, `protocol`, and `since`
-            and `until`: the first and the last hour.
+        row: `clients`, `servers`, `observers`, `actions` (lists; the last two empty where the log
+            does not say for each record), `server_port`, `protocol`, and `since` and `until`: the
+            first and the last hour.
     """
-    clauses = [
-        among("addr", row["clients"]),
-        among("addr", row["servers"]),
-        *_service(row, "port", "proto"),
-        f"start >= {row['since']:%Y-%m-%dT%H:%M:%SZ}",
-        f"start < {row['until'] + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
-    ]
+    clauses = [among("addr", ends) for ends in (row["clients"], row["servers"]) if ends]
+    clauses += _service(row, "port", "proto")
+    if row["since"] is not None:
+        end = row["until"] + timedelta(hours=1)
+        clauses.append(f"start >= {row['since']:%Y-%m-%dT%H:%M:%SZ}")
+        clauses.append(f"start < {end:%Y-%m-%dT%H:%M:%SZ}")
+    if len(row["actions"]) == 1:
+        clauses.append(f"action = {row['actions'][0]}")
     observers = row["observers"]
     if observers and all(name.startswith("eni-") for name in observers):
         clauses.append(among("interface_id", observers))

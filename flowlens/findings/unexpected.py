@@ -25,8 +25,9 @@ def unexpected(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     """Find destinations outside the expected document or the baseline.
 
     An edge is unexpected where its `expected` is "no". "unknown" never makes a finding: without
-    a document or a baseline nothing is known to be wrong. Rows are merged by owner candidates
-    (by client address where nobody is known), destination, port and protocol.
+    a document or a baseline nothing is known to be wrong; nor does an unknown server. Rows are
+    merged by owner candidates (by client address where nobody is known), destination, port and
+    protocol.
 
     Technique: T1048 (exfiltration over another protocol) where at least `context.much` bytes
     left and more left than came, else T1071 (application layer protocol).
@@ -42,7 +43,7 @@ def unexpected(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     Returns:
         Rows of FINDINGS in the order of their key.
     """
-    merged = merge(edges.filter(pl.col("expected") == "no")).collect()
+    merged = merge(edges.filter(expected="no").drop_nulls("server")).collect()
     rows = [_finding(row, context) for row in merged.iter_rows(named=True)]
     return pl.DataFrame(rows, schema=FINDINGS, orient="row")
 
@@ -70,10 +71,11 @@ def _first() -> pl.Expr:
 def _extent() -> tuple[pl.Expr, ...]:
     """Return which addresses, observers and hours a merged row covers."""
     return (
-        pl.col("client").unique().sort().alias("clients"),
+        pl.col("client").drop_nulls().unique().sort().alias("clients"),
         pl.col("server").unique().sort().alias("servers"),
         pl.col("observer").drop_nulls().unique().sort().alias("watchers"),
         pl.col("observer").is_null().any().alias("unwatched"),
+        pl.col("action").drop_nulls().unique().sort().alias("actions"),
         pl.col("hour").min().alias("since"),
         pl.col("hour").max().alias("until"),
         pl.col("hour").n_unique().alias("hours"),
@@ -104,6 +106,7 @@ def _finding(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
         **row,
         "destination_kind": DESTINATION_KINDS[row["rank"]],
         "observers": [] if row["unwatched"] else row["watchers"],
+        "actions": [] if row["unsaid"] else row["actions"],
     }
     owners = sorted(row["client_owner"] or []) or None
     about = owners or row["client"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -10,6 +11,10 @@ from flowlens.report.facts import Facts
 from flowlens.words import moment, noun, share, size
 
 __all__ = ["Number", "Verdict", "verdict"]
+
+
+#: How sure an orientation is, in words.
+ROLES = {"certain": "certain", "likely": "likely", "guess": "a guess"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ def _reachers(findings: pl.DataFrame) -> str:
 def _yardstick(facts: Facts) -> str:
     """Return what traffic was judged by, as "that …"."""
     if facts.document:
-        return f"{facts.document} declares"
+        return f"{Path(facts.document).name} declares"
     if facts.learn_until:
         return f"the baseline until {moment(facts.learn_until)} UTC knows"
     return "nobody declared"
@@ -135,7 +140,7 @@ def _stopped(edges: pl.DataFrame, lost: int) -> str:
 def _against(facts: Facts) -> str:
     """Return what unexpected traffic is outside of."""
     if facts.document:
-        return f"{facts.document} allows nothing"
+        return f"{Path(facts.document).name} allows nothing"
     if facts.learn_until:
         return f"nothing went before {moment(facts.learn_until)} UTC"
     return "nothing was expected"
@@ -145,23 +150,27 @@ def _sure(edges: pl.DataFrame, told: Mapping[str, Any], facts: Facts) -> tuple[s
     """Return what the sentence rests on, and what it cannot know."""
     if edges.is_empty():
         return ()
-    records = int(edges["records"].sum())
-
-    def of(condition: pl.Expr) -> str:
-        return share(int(edges.filter(condition)["records"].sum()), records)
-
+    role, candidates = pl.col("orientation"), pl.col("candidates")
+    roles = {word: role == name for name, word in ROLES.items()}
+    owned = {"exact": candidates == 1, "one of several": candidates > 1, "unknown": candidates == 0}
     lines = [
-        f"Who opened the connection is certain for {of(pl.col('orientation') == 'certain')} of "
-        f"records and a guess for {of(pl.col('orientation') == 'guess')}.",
-        f"The owner is exact for {of(pl.col('candidates') == 1)}, one of several for "
-        f"{of(pl.col('candidates') > 1)}, unknown for {of(pl.col('candidates') == 0)}.",
+        f"Who opened the connection is {_shares(edges, roles)} of records.",
+        f"The owner is {_shares(edges, owned)}.",
     ]
+    records = int(edges["records"].sum())
     unknown = int(edges.filter(pl.col("state") == "unknown")["records"].sum())
     if unknown and (facts.document or facts.learn_until):
         lines.append(f"Whether it was expected is unknown for {share(unknown, records)}.")
     if told["lost"] or (told["usable"] is not None and told["usable"] < 1):
         lines.append("Some lines are missing from the logs; see Coverage.")
     return tuple(lines)
+
+
+def _shares(edges: pl.DataFrame, cases: Mapping[str, pl.Expr]) -> str:
+    """Return the share of records of each case that there is."""
+    whole = int(edges["records"].sum())
+    counts = {word: int(edges.filter(case)["records"].sum()) for word, case in cases.items()}
+    return ", ".join(f"{word} for {share(n, whole)}" for word, n in counts.items() if n)
 
 
 def _scope(told: Mapping[str, Any], facts: Facts) -> str:
@@ -197,6 +206,8 @@ def _numbers(
     order = ("critical", "high", "medium", "low", "info")
     found = ", ".join(f"{severities[level]} {level}" for level in order if level in severities)
     shared = edges.filter(pl.col("candidates") > 1)["key"].n_unique()
+    nobody = edges.filter(pl.col("candidates") == 0)["key"].n_unique()
+    kinds = [f"{n:,} {word}" for n, word in ((shared, "shared"), (nobody, "unknown")) if n]
     addresses = noun(edges["server"].n_unique(), "address", "addresses")
     return (
         Number(str(findings.height) if judged or findings.height else "?",
@@ -204,7 +215,7 @@ def _numbers(
                found or ("none in this window" if judged else "nothing to judge by"),
                bad=findings.height > 0),
         Number(f"{edges['key'].n_unique():,}", "workloads",
-               f"{flagged:,} with findings · {shared:,} shared"),
+               " · ".join([f"{flagged:,} with findings", *kinds])),
         Number(f"{edges['destination'].n_unique():,}", "destinations",
                f"{addresses} · {size(_sent(edges))} sent"),
         _complete(told),

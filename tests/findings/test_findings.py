@@ -71,7 +71,7 @@ def test_sentence() -> None:
     assert row["evidence"] == {
         "filter": "addr = 10.0.1.5 and addr = 176.206.173.108 and port = 8333 and proto = tcp and "
         "start >= 2026-11-21T11:00:00Z and start < 2026-11-21T12:00:00Z and "
-        "interface_id = eni-0a",
+        "action = ACCEPT and interface_id = eni-0a",
         "lines": [],
     }
 
@@ -140,6 +140,18 @@ def test_unknown_owner() -> None:
     assert found["client"].to_list() == ["10.0.1.5", "10.0.1.6"]
     assert found["owner"].to_list() == [None, None]
     assert found["text"].str.contains("(owner unknown)", literal=True).all()
+
+
+def test_unknown_ends() -> None:
+    """An unknown server is no finding; an unknown client, hour or action makes no clause."""
+    assert findings(frame({"server": None})).is_empty()
+    blank = {"client": None, "hour": None, "first_seen": None, "action": None, "client_owner": None}
+    row = findings(frame(blank)).row(0, named=True)
+    assert row["evidence"]["filter"] == (
+        "addr = 176.206.173.108 and port = 8333 and proto = tcp and interface_id = eni-0a"
+    )
+    assert row["text"].startswith("an unknown address (owner unknown) sent")
+    assert "at an unknown time" in row["text"]
 
 
 @pytest.mark.parametrize("expected", ["yes", "unknown", None])
