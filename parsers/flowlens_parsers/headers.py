@@ -16,8 +16,10 @@ BLANKS = " \t\r"
 _WORD = r"[A-Za-z][A-Za-z0-9_-]*"
 _HEADER = rf"^\x{{FEFF}}?[{BLANKS}]*{_WORD}(?:[{BLANKS}]+{_WORD})+[{BLANKS}]*$"
 _FORMAT = re.compile(r"\$\{\s*([^}]*?)\s*\}|([^\s,${}]+)")
+_GAP = re.compile(rf"[{BLANKS}\n]+")
 _RESERVED = ("line", "source", "flow_log")  # columns that readers add
 _WIDEST = 300  # fields of a header; AWS documents 72
+_LONGEST = 1 << 16  # characters of a header
 
 
 def columns(fields: Iterable[str]) -> tuple[str, ...]:
@@ -67,7 +69,9 @@ def header(line: str) -> tuple[str, ...] | None:
     >>> header("srcaddr dst-addr dstaddr"), header("2 123456789012 eni-1")
     (('srcaddr', 'dst_addr', 'dstaddr'), None)
     """
-    words = line.removeprefix("\ufeff").split()
+    if len(line) > _LONGEST:
+        return None
+    words = [word for word in _GAP.split(line.removeprefix("\ufeff")) if word]
     if not 2 <= len(words) <= _WIDEST or not all(re.fullmatch(_WORD, word) for word in words):
         return None
     count = known(word.lower().replace("-", "_") for word in words)

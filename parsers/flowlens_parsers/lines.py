@@ -135,7 +135,7 @@ def _join(group: Sequence[Batch]) -> Batch:
     return Batch(
         records=pl.concat([batch.records for batch in group], rechunk=True),
         coverage=pl.concat([batch.coverage for batch in group]),
-        rejects=pl.concat([batch.rejects for batch in group]),
+        rejects=pl.concat([batch.rejects for batch in group]).sort("line"),
         lines=sum(batch.lines for batch in group),
         headers=sum(batch.headers for batch in group),
         unknown=tuple(dict.fromkeys(name for batch in group for name in batch.unknown)),

@@ -41,7 +41,7 @@ def layout(reader: Reader, name: str, options: Options) -> Layout:
     Headers further down in the first bytes add their columns.
     """
     head = reader.peek(_PEEK).removeprefix(_BOM)
-    texts = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip(BLANKS)]
+    texts = [line for line in head.decode("utf-8", "replace").split("\n") if line.strip(BLANKS)]
     found = [columns for columns in map(header, texts[:1000]) if columns is not None]
     if not texts or header(texts[0]) is None:
         found.insert(0, names(options.format))
@@ -80,7 +80,7 @@ class _Cursor:
     def parse(self, block: bytes) -> Iterator[Batch]:
         """Parse whole lines, of which the first may be a header."""
         first = block[: block.index(b"\n") + 1]
-        columns = header(first.decode("utf-8", "replace")) if len(first) < _SMALL else None
+        columns = header(first.decode("utf-8", "replace"))
         if columns is None:
             yield from self.body(block)
             return

@@ -1,12 +1,14 @@
 """Promises that hold for any text: round trip, accounting, one result however it is read."""
 
+import gzip
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 
 import polars as pl
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +16,7 @@ from flowlens_parsers import text
 from flowlens_parsers.batch import COVERAGE, REJECTS, Batch
 from flowlens_parsers.fields import ADDRESSES, FIELDS, SCHEMA, TIME
 from flowlens_parsers.reading import read
+from flowlens_parsers.streams import Reader
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TOP: dict[pl.DataType, int] = {pl.UInt8(): 255, pl.UInt16(): 65535, pl.UInt64(): 2**64 - 1}
@@ -92,7 +95,7 @@ WORDS = """
 10.0.0.256 010.0.0.1 10.0.0 1.2.3.4.5 ::FFFF:10.0.0.1 fe80::1%eth0 ::1 :: a:b host 1.2.3.4
 NODATA SKIPDATA OK ok UNKNOWN "x "x" #x x, - version srcaddr end \ufeff2 x\x00y
 """
-ODD = [*WORDS.split(), "a\x0bb", "a\u00a0b", ""]
+ODD = [*WORDS.split(), "a\x0bb", "a\u00a0b", "srcaddr\x0bdstaddr", ""]
 SMALL = ["version", "srcaddr", "dstport", "start", "end", "action", "interface_id", "log_status"]
 odd_cells = st.sampled_from(ODD)
 blanks = st.sampled_from([" "] * 12 + ["  ", "\t", "\r"])
@@ -168,3 +171,26 @@ def test_projection_changes_no_count(raw: bytes, wanted: list[str]) -> None:
 def test_strategies_reach_every_field() -> None:
     """The round trip draws from every documented field."""
     assert {field.column for field in FIELDS} == set(SCHEMA)
+
+
+@moderate
+@given(
+    parts=st.lists(st.binary(max_size=300), max_size=6),
+    wanted=st.lists(st.integers(1, 400), min_size=1, max_size=20),
+    pack=st.sampled_from([bytes, gzip.compress, zstandard.compress]),
+    ahead=st.integers(0, 100),
+)
+def test_readers_give_every_byte_once(
+    parts: list[bytes], wanted: list[int], pack: Callable[[bytes], bytes], ahead: int
+) -> None:
+    """Reading and peeking in any sizes gives the decompressed bytes, in order, once."""
+    reader = Reader(io.BytesIO(b"".join(pack(b"." + part) for part in parts)))
+    whole = b"".join(b"." + part for part in parts)
+    out = b""
+    for size in wanted:
+        assert reader.peek(ahead) == whole[len(out) : len(out) + ahead]
+        out += (piece := reader.read(size))
+        assert len(piece) == min(size, len(whole) - len(out) + len(piece))
+    assert out + reader.read() == whole
+    assert reader.read(1) == b""
+    assert reader.ended
