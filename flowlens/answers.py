@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import BinaryIO
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from flowlens.errors import StrictError
 from flowlens.ledger import Ledger
-from flowlens.sources import Aws, Lost, fetch, list_objects
+from flowlens.reading import hand_on, readings
+from flowlens.sources import Aws, Object, list_objects
 from flowlens.sources.listing import Source
-from flowlens_parsers import read_resolver
+from flowlens_parsers import Batch, read_resolver
 from flowlens_parsers.batch import ANSWERS
 
 __all__ = ["scan_answers"]
@@ -43,29 +44,19 @@ def scan_answers(
         StrictError: while collecting, under `strict`: a line was rejected.
     """
     books = ledger if ledger is not None else Ledger()
-    objects = list(list_objects(src, until=until, options=aws, note=books.note))
+    objects = list(
+        list_objects(src, until=until, options=aws, service="vpcdnsquerylogs", note=books.note)
+    )
 
     def batches(
-        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, size: int | None
     ) -> Iterator[pl.DataFrame]:
-        left = limit
-        for found, stream in fetch(objects):
-            books.begin(found.uri)
-            if isinstance(stream, Lost):
-                books.lose(found.uri, stream)
-                continue
-            for batch in read_resolver(stream, found.uri):
-                if strict and batch.rejects.height:
-                    row = batch.rejects.row(0, named=True)
-                    msg = "{source}:{line}: {reason}: {text}".format(**row)
-                    raise StrictError(msg)
-                books.add(found.uri, batch)
-                if batch.records.is_empty():
-                    continue
-                part = batch.records if left is None else batch.records.head(left)
-                left = None if left is None else left - part.height
-                chosen = part if predicate is None else part.filter(predicate)
-                yield chosen.select(columns or list(ANSWERS))
-            books.end(found.uri)
+        found = readings(objects, _parse, books, strict=strict)
+        frames = (frame for _, frame in found)
+        yield from hand_on(frames, columns or list(ANSWERS), predicate, limit, size)
 
     return register_io_source(batches, schema=pl.Schema(ANSWERS), is_pure=True)
+
+
+def _parse(found: Object, stream: BinaryIO) -> Iterator[Batch]:
+    return read_resolver(stream, found.uri)

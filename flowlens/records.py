@@ -3,23 +3,22 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import BinaryIO
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from flowlens.errors import AccessError, StrictError, UsageError
+from flowlens.errors import UsageError
 from flowlens.layouts import survey
-from flowlens.ledger import Entry, Ledger
-from flowlens.sources import Aws, Lost, Object, Window, fetch, list_objects
+from flowlens.ledger import Ledger
+from flowlens.reading import hand_on, readings
+from flowlens.sources import Aws, Object, Window, list_objects
 from flowlens.sources.listing import Source
 from flowlens_parsers import Batch, FormatError, read
 from flowlens_parsers.batch import LINE
 
 __all__ = ["Ledger", "scan_records"]
-
-#: Rows that small batches are joined to, so that many small objects cost little.
-ROWS = 1 << 16
 
 
 def scan_records(  # noqa: PLR0913 - the options of every command that reads
@@ -107,54 +106,24 @@ class _Scan:
         wanted = columns if columns is not None else [*self.fields, *self.extra, "flow_log"]
         roots = [] if predicate is None else predicate.meta.root_names()
         needed = list(dict.fromkeys([*wanted, *roots]))
-        left = limit
-        rows = min(size or ROWS, ROWS if limit is None else limit)
-        for frame in _joined(self._frames(needed), rows):
-            part = frame if left is None else frame.head(left)
-            left = None if left is None else left - part.height
-            chosen = part if predicate is None else part.filter(predicate)
-            yield chosen.select(wanted)
-            if left == 0:
-                return
+        yield from hand_on(self._frames(needed), wanted, predicate, limit, size)
 
     def _frames(self, needed: list[str]) -> Iterator[pl.DataFrame]:
-        """Yield the needed columns of every object, in order, and book what was read."""
-        denied = 0
-        for found, stream in fetch(self.objects):
-            entry = Entry()
-            try:
-                if isinstance(stream, Lost):
-                    raise stream
-                yield from self._read(found, stream, entry, needed)
-                entry.whole = True
-            except Lost as lost:
-                denied += lost.reason == "denied"
-                self._lose(found, lost, entry)
-            finally:
-                self.ledger.settle(found.uri, entry)
-            self.ledger.tell(found.uri, entry.bytes)
-        if denied and denied == len(self.objects):
-            msg = (
-                f"every object was refused, first {self.objects[0].uri}; allow s3:GetObject on them"
-            )
-            raise AccessError(msg)
-
-    def _read(
-        self, found: Object, stream: BinaryIO, entry: Entry, needed: list[str]
-    ) -> Iterator[pl.DataFrame]:
+        """Yield the needed columns of every object, in order."""
         window = self.ledger.window
         time = ("start", "end") if window.bounded else ()
         columns = [name for name in self.fields if name in needed or name in time]
-        for batch in read(stream, found.uri, format=self.format or found.format, columns=columns):
-            if self.strict and batch.rejects.height:
-                raise StrictError(_first(batch))
-            kept = _within(batch.records, window)
-            entry.add(batch, outside=batch.records.height - kept.height)
-            if found.size is not None and not stream.closed:
-                self.ledger.tell(found.uri, stream.tell())
-            if kept.height:
-                yield kept.select(self._column(name, kept, found) for name in needed)
-        entry.bytes = found.size or 0
+
+        def parse(found: Object, stream: BinaryIO) -> Iterator[Batch]:
+            form = self.format or found.format
+            return read(stream, found.uri, format=form, columns=columns)
+
+        keep = partial(_within, window=window)
+        books = self.ledger
+        for found, frame in readings(self.objects, parse, books, keep=keep, strict=self.strict):
+            # with_columns first: a select of nothing but literals would have one row
+            shaped = [self._column(name, frame, found) for name in needed]
+            yield frame.with_columns(shaped).select(needed)
 
     def _column(self, name: str, frame: pl.DataFrame, found: Object) -> pl.Expr:
         """Return column `name` of the union, null where this object does not have it."""
@@ -166,18 +135,6 @@ class _Scan:
             return pl.lit(None, dtype).alias(name)
         return pl.col(name) if frame.schema[name] == dtype else pl.col(name).cast(dtype)
 
-    def _lose(self, found: Object, lost: Lost, entry: Entry) -> None:
-        if self.strict:
-            msg = f"{found.uri}:0: {lost.reason}: {lost.text}"
-            raise StrictError(msg) from lost
-        entry.bytes = found.size or 0
-        entry.lose(found.uri, lost)
-
-
-def _first(batch: Batch) -> str:
-    row = batch.rejects.row(0, named=True)
-    return f"{row['source']}:{row['line']}: {row['reason']}: {row['text']}"
-
 
 def _within(records: pl.DataFrame, window: Window) -> pl.DataFrame:
     """Return the records that start in the window; those that do not say when are kept."""
@@ -188,15 +145,3 @@ def _within(records: pl.DataFrame, window: Window) -> pl.DataFrame:
     late = pl.lit(value=True) if window.since is None else when >= window.since
     early = pl.lit(value=True) if window.until is None else when < window.until
     return records.filter((late & early).fill_null(value=True))
-
-
-def _joined(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
-    """Join small neighbours to frames of about `rows` rows."""
-    held: list[pl.DataFrame] = []
-    for frame in frames:
-        held.append(frame)
-        if sum(one.height for one in held) >= rows:
-            yield pl.concat(held) if len(held) > 1 else frame
-            held = []
-    if held:
-        yield pl.concat(held)

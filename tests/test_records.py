@@ -118,6 +118,23 @@ def test_pushdown_changes_no_result_and_no_count(tmp_path: Path, engine: Any) ->
 
 
 @pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+def test_columns_that_an_object_lacks_keep_its_rows(tmp_path: Path, engine: Any) -> None:
+    """Asking only for what is the same in every row, or missing, still gives every row."""
+    _write(tmp_path / _name("fl-0a"), "srcport bytes", "1 2", "3 4")
+    _write(tmp_path / _name("fl-0b"), "srcport action", "5 REJECT")
+    frame = scan_records(tmp_path)
+    logs = frame.select("flow_log").collect(engine=engine).to_series().to_list()
+    assert logs == ["fl-0a", "fl-0a", "fl-0b"]
+    assert frame.select("action").collect(engine=engine).to_series().to_list() == [
+        None,
+        None,
+        "REJECT",
+    ]
+    lacking = frame.filter(pl.col("bytes").is_null()).select("flow_log")
+    assert lacking.collect(engine=engine).to_series().to_list() == ["fl-0b"]
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
 def test_head_stops_early(tmp_path: Path, engine: Any) -> None:
     """The first rows are had without reading the objects after them, and the account says so."""
     for number in range(3):

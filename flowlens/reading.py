@@ -1,0 +1,132 @@
+"""Read objects one after the other into a ledger, and hand frames on as Polars asks for them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO
+
+import polars as pl
+
+from flowlens.errors import AccessError, StrictError
+from flowlens.ledger import Entry, Ledger
+from flowlens.sources import Lost, Object, fetch
+from flowlens_parsers import Batch
+
+__all__ = ["ROWS", "hand_on", "readings"]
+
+#: Rows that small frames are joined to, so that many small objects cost little.
+ROWS = 1 << 16
+
+Parse = Callable[[Object, BinaryIO], Iterable[Batch]]
+Keep = Callable[[pl.DataFrame], pl.DataFrame]
+
+
+def readings(
+    objects: Sequence[Object],
+    parse: Parse,
+    ledger: Ledger,
+    *,
+    keep: Keep = lambda frame: frame,
+    strict: bool = False,
+) -> Iterator[tuple[Object, pl.DataFrame]]:
+    """Yield the records of every object, in order, and book what was read.
+
+    An object that cannot be had, or not to its end, is booked as a reject of line 0, and the next
+    one is read.
+
+    Args:
+        objects: What to read.
+        parse: Reads an open object.
+        ledger: Where everything is booked.
+        keep: Leaves out records that are not asked for; they are counted as outside.
+        strict: Raise at the first line or object that cannot be read.
+
+    Raises:
+        StrictError: Under `strict`, with object, line, reason and text.
+        AccessError: Every object was refused, or credentials ran out.
+    """
+    denied = 0
+    for found, stream in fetch(objects):
+        entry = Entry()
+        try:
+            for batch in _batches(found, stream, parse):
+                if strict and batch.rejects.height:
+                    raise StrictError(_first(batch))
+                kept = keep(batch.records)
+                entry.add(batch, outside=batch.records.height - kept.height)
+                ledger.tell(found.uri, _position(found, stream))
+                yield found, kept
+            entry.whole = True
+        except Lost as lost:
+            if strict:
+                msg = f"{found.uri}:0: {lost.reason}: {lost.text}"
+                raise StrictError(msg) from lost
+            denied += lost.reason == "denied"
+            entry.lose(found.uri, lost)
+        finally:
+            entry.bytes = found.size or 0
+            ledger.settle(found.uri, entry)
+        ledger.tell(found.uri, entry.bytes)
+    if denied and denied == len(objects):
+        msg = f"every object was refused, first {objects[0].uri}; allow s3:GetObject on them"
+        raise AccessError(msg)
+
+
+def _batches(found: Object, stream: BinaryIO | Lost, parse: Parse) -> Iterable[Batch]:
+    if isinstance(stream, Lost):
+        raise stream
+    return parse(found, stream)
+
+
+def _position(found: Object, stream: BinaryIO | Lost) -> int:
+    """Return the bytes of an object read so far, as stored; 0 where its size is unknown."""
+    if isinstance(stream, Lost) or found.size is None or stream.closed:
+        return 0
+    return stream.tell()
+
+
+def _first(batch: Batch) -> str:
+    row = batch.rejects.row(0, named=True)
+    return f"{row['source']}:{row['line']}: {row['reason']}: {row['text']}"
+
+
+def hand_on(
+    frames: Iterator[pl.DataFrame],
+    columns: Sequence[str],
+    predicate: pl.Expr | None,
+    limit: int | None,
+    size: int | None,
+) -> Iterator[pl.DataFrame]:
+    """Yield frames as an IO source of Polars must.
+
+    Args:
+        frames: With the columns asked for and those of the predicate.
+        columns: Columns asked for.
+        predicate: Rows asked for; None for all.
+        limit: Rows after which to stop, counted before the predicate; None for all.
+        size: Rows that a frame may well have; None leaves it to `ROWS`.
+
+    >>> parts = iter([pl.DataFrame({"a": [1, 2], "b": [3, 4]})] * 2)
+    >>> [frame.rows() for frame in hand_on(parts, ["a"], pl.col("b") > 3, 3, None)]
+    [[(2,)]]
+    """
+    left = limit
+    for frame in _joined(frames, min(size or ROWS, ROWS if limit is None else limit)):
+        part = frame if left is None else frame.head(left)
+        left = None if left is None else left - part.height
+        chosen = part if predicate is None else part.filter(predicate)
+        yield chosen.select(columns)
+        if left == 0:
+            return
+
+
+def _joined(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Join small neighbours to frames of about `rows` rows."""
+    held: list[pl.DataFrame] = []
+    height = 0
+    for frame in (frame for frame in frames if frame.height):
+        held.append(frame)
+        height += frame.height
+        if height >= rows:
+            yield pl.concat(held) if len(held) > 1 else frame
+            held, height = [], 0
+    if held:
+        yield pl.concat(held)
