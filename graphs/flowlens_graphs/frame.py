@@ -2,12 +2,15 @@
 
 import polars as pl
 
-__all__ = ["CLASSES", "INTERNET", "prepare"]
+__all__ = ["BETWEEN", "CLASSES", "INTERNET", "network", "prepare", "private"]
 
 TIME = pl.Datetime("ms", "UTC")
 
 #: The classes of destinations, in the order in which they are shown.
 CLASSES = ("unexpected", "inside", "aws", "known", "rest")
+
+#: What stands between candidates of which one is the owner.
+BETWEEN = " | "
 
 #: The source row of clients outside the account, where there are too many to name.
 INTERNET = "internet addresses"
@@ -34,6 +37,7 @@ OPTIONAL: dict[str, pl.DataType] = {
     "aws_service": pl.String(),
     "client_owner": pl.List(pl.String),
     "client_kind": pl.String(),
+    "server_owner": pl.List(pl.String),
     "server_kind": pl.String(),
     "destination": pl.String(),
     "destination_kind": pl.String(),
@@ -57,7 +61,8 @@ def prepare(edges: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
 
     `source` is who sent: the owner, the candidates joined by " | " where an interface is shared,
     or the client's address where nobody is known. `candidates` is that list. `target` is the
-    destination's name, or its address. `class` is one of `CLASSES`.
+    destination's owner inside, written like a source, else its name, else its address. `class` is
+    one of `CLASSES`.
 
     Args:
         edges: An edge table, or any frame with at least client, server and bytes_out.
@@ -81,19 +86,33 @@ def prepare(edges: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
         lazy.with_columns(fill)
         .select(*REQUIRED, *OPTIONAL)
         .with_columns(
-            pl.col("client_owner").list.drop_nulls().list.unique().list.sort().alias("candidates"),
-            pl.coalesce("destination", "server").fill_null("unknown").alias("target"),
+            owners("client_owner").alias("candidates"),
+            target().alias("target"),
             pl.col("expected").fill_null("unknown"),
         )
         .with_columns(source().alias("source"), kind().alias("class"))
     )
 
 
+def owners(column: str) -> pl.Expr:
+    """The candidates of an owner column: distinct, sorted; empty or null where nobody is known."""
+    return pl.col(column).list.drop_nulls().list.unique().list.sort()
+
+
+def joined(candidates: pl.Expr) -> pl.Expr:
+    """The candidates in one text; null where there are none."""
+    return pl.when(candidates.list.len() > 0).then(candidates.list.join(BETWEEN))
+
+
 def source() -> pl.Expr:
     """Who sent: the candidates in one text, else the client's address."""
-    named = pl.col("candidates").list.len() > 0
-    joined = pl.when(named).then(pl.col("candidates").list.join(" | "))
-    return pl.coalesce(joined, "client").fill_null("unknown")
+    return pl.coalesce(joined(pl.col("candidates")), "client").fill_null("unknown")
+
+
+def target() -> pl.Expr:
+    """Who answered: inside the owner, so that it is the same node when it sends; else the name."""
+    inside = pl.when(pl.col("destination_kind") == "inside").then(joined(owners("server_owner")))
+    return pl.coalesce(inside, "destination", "server").fill_null("unknown")
 
 
 def kind() -> pl.Expr:

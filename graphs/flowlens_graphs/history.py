@@ -89,7 +89,7 @@ def summary(shown: Lanes) -> str:
     if not total["lanes"]:
         return f"No unexpected traffic, {span}."
     return (
-        f"{counted(total['sources'], 'workload')} sent {si(total['bytes_out'])} to "
+        f"{counted(total['sources'], 'client')} sent {si(total['bytes_out'])} to "
         f"{counted(total['destinations'], 'unexpected destination')}, {span}."
     )
 
@@ -123,7 +123,7 @@ def _gaps(axes: Axes, shown: Lanes, places: dict[int, float], scale: Scale) -> N
 
 def _heads(axes: Axes) -> None:
     y = TOP - 12
-    put(axes, WHO, y, "workload", size=SMALL, colour=MUTED)
+    put(axes, WHO, y, "client", size=SMALL, colour=MUTED)
     put(axes, WHERE, y, "destination", size=SMALL, colour=MUTED)
     for x, text in (
         (SERVICE, "port"),
@@ -144,7 +144,7 @@ def _lane(axes: Axes, row: dict[str, Any], y: float, scale: Scale) -> None:
         put(axes, WHO, y, f"{row['members']:,} smaller rows", colour=MUTED)
     else:
         names = row["candidates"] or [row["source"]]
-        put(axes, WHO, y, style.candidates(names, WHERE - WHO - 10, "bold"), weight="bold")
+        put(axes, WHO, y, style.candidates(names, WHERE - WHO - 10, weight="bold"), weight="bold")
         _where(axes, row, y)
         port = service(row["protocol"], row["server_port"])
         put(axes, SERVICE, y, port, align="right", colour=MUTED)
@@ -156,7 +156,7 @@ def _lane(axes: Axes, row: dict[str, Any], y: float, scale: Scale) -> None:
 def _where(axes: Axes, row: dict[str, Any], y: float) -> None:
     room = SERVICE - WHERE - 52
     size = BODY if style.width(row["target"]) <= room else SMALL
-    name = style.fit(row["target"], room, size)
+    name = style.label(row["target"], room, size)
     put(axes, WHERE, y, name, size=size)
     taken = style.width(name, size) + 7
     detail = row["server"] or ""

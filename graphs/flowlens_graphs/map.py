@@ -67,7 +67,7 @@ def summary(shown: Rows) -> str:
     if not total["conversations"]:
         return "Nothing was sent."
     reach = (
-        f"{counted(total['sources'], 'workload')} sent {si(total['bytes_out'])} to "
+        f"{who(total)} sent {si(total['bytes_out'])} to "
         f"{counted(total['destinations'], 'destination')} "
         f"({counted(total['addresses'], 'address', 'addresses')})"
     )
@@ -77,8 +77,21 @@ def summary(shown: Rows) -> str:
         return f"{reach}; none of them unexpected."
     return (
         f"{reach}; {total['unexpected']:,} unexpected, from "
-        f"{counted(total['flagged'], 'workload')}, {si(total['unexpected_bytes'])}."
+        f"{counted(total['flagged'], 'client')}, {si(total['unexpected_bytes'])}."
     )
+
+
+def who(total: dict[str, int]) -> str:
+    """Return how many sent, with and without a known owner.
+
+    >>> who({"sources": 3, "strangers": 1}), who({"sources": 2, "strangers": 2})
+    ('2 workloads and 1 client without a known owner', '2 clients without a known owner')
+    """
+    owned = total["sources"] - total["strangers"]
+    parts = [counted(owned, "workload")] if owned else []
+    if total["strangers"]:
+        parts.append(f"{counted(total['strangers'], 'client')} without a known owner")
+    return " and ".join(parts)
 
 
 def _links(axes: Axes, links: pl.DataFrame, plan: Layout) -> None:
@@ -93,7 +106,7 @@ def _links(axes: Axes, links: pl.DataFrame, plan: Layout) -> None:
             plan.destinations[row["row"]],
             colour=COLOURS[row["class"]],
             alpha=opacity(many[strong], strong=strong, refused=row["rejected"]),
-            weight=0.5 + scale(row["bytes_out"]) * 1.5 + 0.4 * strong,
+            weight=0.5 + scale(row["bytes_out"]) * 1.5 + 0.4 * (strong or row["rejected"]),
             refused=row["rejected"],
         )
 
@@ -118,7 +131,7 @@ def _link(axes: Axes, tail: float, head: float, *, colour: str, refused: bool, *
 
 def _sources(axes: Axes, sources: pl.DataFrame, plan: Layout) -> None:
     top = next(iter(plan.headings.values()))
-    put(axes, LEFT, top, "workloads", size=SMALL, align="right", colour=MUTED)
+    put(axes, LEFT, top, "clients", size=SMALL, align="right", colour=MUTED)
     for row in sources.iter_rows(named=True):
         y = plan.sources[row["source"]]
         bad = row["unexpected"]
@@ -127,7 +140,7 @@ def _sources(axes: Axes, sources: pl.DataFrame, plan: Layout) -> None:
         times = f"  ×{row['members']:,}" if row["members"] > 1 and row["source"] else ""
         room = LEFT - style.MARGIN - style.width(times, weight=weight)
         names = row["candidates"] or [row["label"]]
-        label = style.candidates(names, room, weight) + times
+        label = style.candidates(names, room, weight=weight) + times
         put(axes, LEFT, y, label, align="right", weight=weight)
 
 
@@ -155,7 +168,8 @@ def _name(axes: Axes, row: dict[str, Any], y: float) -> None:
     mark(axes, (MARK, y), MARKERS[kind], COLOURS[kind], 5.0 if kind == "unexpected" else 5.4)
     room = ADDRESSES - 30 - LABEL
     size = style.BODY if style.width(row["label"], weight=weight) <= room else SMALL
-    label = style.fit(row["label"], room, size, weight)
+    shorten = style.label if kind == "inside" else style.fit
+    label = shorten(row["label"], room, size, weight)
     put(axes, LABEL, y, label, size=size, weight=weight)
     taken = style.width(label, size, weight) + 7
     detail = "  ".join(filter(None, (row["detail"], refusals(row))))

@@ -76,7 +76,7 @@ def shrink(edges: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
             pl.col("source").alias("sender"),
             (pl.col("action") == "REJECT").fill_null(value=False).alias("rejected"),
         )
-        .group_by(*UNIT, "sender", "server_port", "rejected")
+        .group_by(*UNIT, "sender", "server_port", "rejected", "region")
         .agg(
             pl.col("candidates").sort().drop_nulls().first(),
             (pl.col("expected") != "unknown").any().alias("judged"),
@@ -84,7 +84,7 @@ def shrink(edges: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
             pl.col("records").sum(),
             pl.len().cast(pl.UInt64).alias("conversations"),
         )
-        .sort(*UNIT, "sender", "server_port", "rejected", nulls_last=True)
+        .sort(*UNIT, "sender", "server_port", "rejected", "region", nulls_last=True)
         .collect()
     )
 
@@ -123,6 +123,7 @@ def _destinations(small: pl.DataFrame) -> pl.DataFrame:
         pl.col("target").first(),
         pl.col("server").first(),
         pl.col("kind").first(),
+        pl.col("region").drop_nulls().unique().sort().alias("regions"),
         pl.col("conversations").filter("rejected").sum().alias("refused"),
         *sums(),
     )
@@ -134,7 +135,7 @@ def _destinations(small: pl.DataFrame) -> pl.DataFrame:
             (pl.col("level") == 0).alias("merged"),
         )
         .sort("place", "merged", "bytes_out", "row", descending=[False, False, True, False])
-        .drop("groups", "group", "target", "server", "kind", "place", "merged")
+        .drop("groups", "group", "target", "server", "kind", "regions", "place", "merged")
     )
 
 
@@ -162,14 +163,18 @@ def _detail() -> pl.Expr:
         .then("target")
         .when((pl.col("level") == 3) & (pl.col("server") != pl.col("target")))
         .then("server")
+        .when((pl.col("kind") == "aws") & (pl.col("regions").list.len() == 1))
+        .then(pl.col("regions").list.first())
         .otherwise(pl.lit(""))
     )
 
 
 def _total(small: pl.DataFrame) -> dict[str, int]:
     bad = small.filter(pl.col("class") == "unexpected")
+    owned = pl.col("candidates").list.len().fill_null(0) > 0
     return {
         "sources": small["sender"].n_unique(),
+        "strangers": small.filter(~owned)["sender"].n_unique(),
         "destinations": small["target"].n_unique(),
         "addresses": small["server"].n_unique(),
         "judged": small.filter(pl.col("judged"))["target"].n_unique(),

@@ -4,6 +4,7 @@ from functools import cache
 
 from matplotlib import font_manager
 
+from flowlens_graphs.frame import BETWEEN
 from flowlens_graphs.words import printable
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "candidates",
     "family",
     "fit",
+    "label",
     "width",
 ]
 
@@ -97,13 +99,21 @@ def fit(text: str, room: float, size: float = BODY, weight: str = "normal") -> s
     return "…"
 
 
-def candidates(names: list[str], room: float, weight: str = "normal") -> str:
+def label(text: str, room: float, size: float = BODY, weight: str = "normal") -> str:
+    """Return a name fitted to its room; of a set of candidates whole names are left out first."""
+    names = text.split(BETWEEN)
+    return (
+        candidates(names, room, size, weight) if len(names) > 1 else fit(text, room, size, weight)
+    )
+
+
+def candidates(names: list[str], room: float, size: float = BODY, weight: str = "normal") -> str:
     """Return "a | b +3": as many candidates as there is room for, and how many are left out."""
     names = [printable(name) for name in names]
     for shown in range(len(names), 0, -1):
         more = f" +{len(names) - shown}" if shown < len(names) else ""
-        text = " | ".join(names[:shown]) + more
-        if width(text, weight=weight) <= room:
+        text = BETWEEN.join(names[:shown]) + more
+        if width(text, size, weight) <= room:
             return text
     more = f" +{len(names) - 1}" if len(names) > 1 else ""
-    return fit(names[0], room - width(more, weight=weight), weight=weight) + more
+    return fit(names[0], room - width(more, size, weight), size, weight) + more

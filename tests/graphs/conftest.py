@@ -97,7 +97,7 @@ def where(rng: random.Random, number: int, destinations: int) -> Row:
     if share < 0.42:
         name = SERVICES[number % len(SERVICES)]
         region = ("eu-central-1", "us-east-1")[number % 16 // 8]
-        row = to("aws", f"{name} {region}", f"52.{number % 50}.{octets}", 443)
+        row = to("aws", name, f"52.{number % 50}.{octets}", 443)
         return row | {"region": region, "aws_service": name.upper()}
     if share < 0.94:
         return to("domain", DOMAINS[number % len(DOMAINS)], f"151.101.{octets}", 443)

@@ -109,6 +109,26 @@ def test_opened_while_rows_last() -> None:
     ]
 
 
+def test_service_has_its_region() -> None:
+    """A service reached in one region says which; one reached in two does not pick one."""
+    aws = {"destination_kind": "aws", "server": "192.0.2.1"}
+    shown = rows(
+        table(
+            aws | {"destination": "S3", "region": "eu-central-1", "bytes_out": 9},
+            aws | {"destination": "SQS", "region": "eu-central-1"},
+            aws | {"destination": "SQS", "region": "us-east-1"},
+        )
+    )
+    assert names(shown) == [("aws", "SQS", ""), ("aws", "S3", "eu-central-1")]
+
+
+def test_inside_is_its_owner() -> None:
+    """Inside, candidates on the answering side are one row, written as on the asking side."""
+    found = {"destination_kind": "inside", "server": "10.0.0.9", "destination": "y, x"}
+    shown = rows(table(found | {"server_owner": ["y", "x"]}))
+    assert names(shown) == [("inside", "x | y", "")]
+
+
 def test_grouped_by_registered_domain() -> None:
     """Where rows are short, host names stand together under who owns them."""
     found = [
