@@ -64,6 +64,8 @@ def typed(frame: pl.DataFrame, source: str, columns: Sequence[str] | None = None
 
 def _plain(column: pl.Series) -> pl.Series:
     """Return numbers and times as they are, all else as text without the words for nothing."""
+    if column.null_count() == len(column):
+        return _nothing(column, pl.String())
     if column.dtype.is_float():
         return column.fill_nan(None)
     if column.dtype.is_integer() or isinstance(column.dtype, pl.Datetime):
@@ -81,6 +83,8 @@ def _plain(column: pl.Series) -> pl.Series:
 def _value(name: str, column: pl.Series) -> pl.Series:
     """Return a column in the dtype of its field, null where the value cannot be."""
     dtype = SCHEMA.get(name, pl.String())
+    if column.null_count() == len(column):
+        return _nothing(column, dtype)
     if dtype == TIME:
         return _time(column)
     if dtype != pl.String():
@@ -89,6 +93,10 @@ def _value(name: str, column: pl.Series) -> pl.Series:
         column = _number(column, pl.Int64())
     text = column.cast(pl.String)
     return addresses(text) if name in ADDRESSES else text
+
+
+def _nothing(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    return pl.Series(column.name, [None], dtype=dtype).new_from_index(0, len(column))
 
 
 def _number(column: pl.Series, dtype: pl.DataType) -> pl.Series:
@@ -133,6 +141,8 @@ def _flaws(
     """
     flaw = pl.Series("reason", [None] * len(quiet), dtype=pl.String)
     for name, column in plain.items():
+        if values[name].null_count() == column.null_count():
+            continue
         bad = values[name].is_null() & column.is_not_null() & flaw.is_null()
         bad = bad if name in ("start", "end") else bad & ~quiet
         if bad.any():

@@ -12,6 +12,7 @@ follow; and outside strings two documents are the only things that touch without
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import msgspec
@@ -19,7 +20,7 @@ import msgspec
 from flowlens_parsers.batch import TEXT
 from flowlens_parsers.errors import MESSAGE, NOT_JSON, NOT_UTF8, BrokenError
 
-__all__ = ["RAW", "Broken", "Decoder", "Readable", "attempt", "broken", "values"]
+__all__ = ["RAW", "Broken", "Decoder", "Readable", "attempt", "broken", "split", "values"]
 
 #: Bytes read at a time.
 CHUNK = 4 << 20
@@ -27,7 +28,7 @@ CHUNK = 4 << 20
 #: Size from which a document is cut into several that say the same.
 LARGE = 32 << 20
 
-BETWEEN = re.compile(rb'(?<=[\]}])\s*+(?=(?:\[\s*+)?\{\s*+"[\w@$])')
+BETWEEN = re.compile(rb'[\]}]\s*+(?:\[\s*+)?\{\s*+"[\w@$]')
 ELEMENT = re.compile(rb'(?<=\})\s*+,\s*+(?=\{\s*+"[\w@$])')
 #: What stands before the first element: nothing but an array, or scalars, flat arrays and a name.
 OPENING = re.compile(
@@ -100,7 +101,7 @@ def _documents(stream: Readable) -> Iterator[tuple[list[bytes], str]]:
             break
         if whole:
             yield whole, ""
-        *whole, rest = BETWEEN.split(rest + chunk)
+        *whole, rest = split(rest + chunk)
         while len(rest) >= LARGE:
             part, rest = _cut(rest)
             whole.append(part)
@@ -108,6 +109,16 @@ def _documents(stream: Readable) -> Iterator[tuple[list[bytes], str]]:
     whole += [rest] if rest.strip() else []
     if whole or broke:
         yield whole, broke
+
+
+def split(data: bytes) -> list[bytes]:
+    """Return the documents in `data`, with the blanks between them.
+
+    >>> split(b'{"a": 1}{"b": "}{"}')
+    [b'{"a": 1}', b'{"b": "}{"}']
+    """
+    cuts = [0, *(match.start() + 1 for match in BETWEEN.finditer(data)), len(data)]
+    return [data[start:end] for start, end in pairwise(cuts)]
 
 
 def _decode(batch: Sequence[bytes], decoder: Decoder) -> list[Any]:

@@ -9,7 +9,17 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from flowlens_parsers.batch import ANSWERS, COVERAGE, LINE, TEXT, Batch, Layout, Options, reject, rejects
+from flowlens_parsers.batch import (
+    ANSWERS,
+    COVERAGE,
+    LINE,
+    TEXT,
+    Batch,
+    Layout,
+    Options,
+    reject,
+    rejects,
+)
 from flowlens_parsers.cloudwatch import account, keys
 from flowlens_parsers.documents import Broken
 from flowlens_parsers.errors import MISSING, NOT_ADDRESS, NOT_TIME, RESOLVER, UNKNOWN
@@ -66,7 +76,7 @@ def answers(reader: Reader, name: str) -> Iterator[Batch]:
         name: Its name, the `source` of rejects.
 
     Yields:
-        Batches whose records have the columns of `batch.ANSWERS` and `line`; coverage is always empty.
+        Batches whose records have the columns of `batch.ANSWERS` and `line`; no coverage.
     """
     head = reader.peek(HEAD)
     if head.strip() and not keys(head):

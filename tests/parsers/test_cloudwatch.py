@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowlens_parsers import Batch, peek, read
-from flowlens_parsers.documents import BETWEEN
+from flowlens_parsers.documents import split
 
 EVEN = "2 123456789010 eni-1 10.0.0.1 10.0.0.2 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK"
 ODD = "2 123456789010 eni-1 10.0.0.3 10.0.0.2 20642 22 6 1 40 1418530010 1418530070 REJECT OK"
@@ -274,7 +274,7 @@ def test_strings_that_look_like_boundaries_do_not_cut() -> None:
         {"a": '"}{"'},
     ]
     text = "".join(map(json.dumps, documents)).encode()
-    assert [json.loads(part) for part in BETWEEN.split(text)] == documents
+    assert [json.loads(part) for part in split(text)] == documents
 
 
 @given(
@@ -295,7 +295,7 @@ def test_strings_that_look_like_boundaries_do_not_cut() -> None:
 def test_documents_are_cut_where_they_end(documents: list[dict[str, Any]], between: str) -> None:
     """Any JSON objects in a row, with or without blanks between, are found one by one."""
     text = between.join(json.dumps(d, ensure_ascii=False) for d in documents)
-    assert [json.loads(part) for part in BETWEEN.split(text.encode())] == documents
+    assert [json.loads(part) for part in split(text.encode())] == documents
 
 
 @pytest.mark.parametrize(
