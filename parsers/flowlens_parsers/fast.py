@@ -87,10 +87,12 @@ def _batch(
 def _plain(block: bytes, names: Sequence[str]) -> bool:
     """Say whether blanks and newlines alone separate, and a header line could not pass for data.
 
-    A header in mid-file is noticed because its words are neither numbers nor addresses.
+    A header in mid-file is noticed because its words are neither numbers nor addresses. Polars
+    would decompress a block that begins like gzip, zlib or zstandard: no text does.
     """
     guarded = any(name in ADDRESSES or SCHEMA.get(name) not in (None, pl.String) for name in names)
-    return len(names) > 1 and guarded and b"\t" not in block and b"\r" not in block
+    text = all(0x20 <= byte < 0x7F for byte in block[:2])
+    return len(names) > 1 and guarded and text and b"\t" not in block and b"\r" not in block
 
 
 def _read(block: bytes, names: Sequence[str]) -> pl.DataFrame | None:

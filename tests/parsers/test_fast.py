@@ -1,4 +1,9 @@
+import gzip
+import zlib
+from collections.abc import Callable
+
 import pytest
+import zstandard
 
 from flowlens_parsers.fast import parse_block
 
@@ -61,3 +66,9 @@ def test_unproven_blocks_are_left_alone(
 def test_formats_that_cannot_be_proven_are_refused(names: tuple[str, ...]) -> None:
     """Where no column would betray a header line, or blanks separate nothing, judge by line."""
     assert parse_block(b" ".join([b"2"] * len(names)) + b"\n", names, 1, "x") is None
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, zstandard.compress])
+def test_compressed_bytes_among_lines_are_not_unpacked(pack: Callable[[bytes], bytes]) -> None:
+    """A block that begins like a compressed file is judged as the text it claims to be."""
+    assert parse_block(pack(GOOD * 3) + b"\n", NAMES, 1, "x") is None
