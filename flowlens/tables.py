@@ -7,14 +7,16 @@ stands for "no".
 
 import polars as pl
 
+from flowlens_parsers.batch import COVERAGE
+
 __all__ = [
     "CONVERSATIONS",
     "COVERAGE",
+    "DESTINATION_KINDS",
     "DOMAIN",
     "EDGES",
     "FINDINGS",
     "PATHS",
-    "DESTINATION_KINDS",
     "TIME",
     "empty",
 ]
@@ -68,7 +70,7 @@ CONVERSATIONS: dict[str, pl.DataType] = {
 
 EDGES: dict[str, pl.DataType] = {
     **CONVERSATIONS,
-    "client_owner": pl.List(pl.String),  # candidates, sorted; one only if there is one; null unknown
+    "client_owner": pl.List(pl.String),  # candidates, sorted; one only if it is sure; null unknown
     "client_kind": pl.String(),  # lambda, ec2, nat_gateway, … (eni_owners); null unknown
     "server_owner": pl.List(pl.String),
     "server_kind": pl.String(),
@@ -110,17 +112,11 @@ FINDINGS: dict[str, pl.DataType] = {
     "evidence": pl.Struct(
         {
             "filter": pl.String,
-            "lines": pl.List(pl.Struct({"source": pl.String, "line": pl.UInt64, "text": pl.String})),
+            "lines": pl.List(
+                pl.Struct({"source": pl.String, "line": pl.UInt64, "text": pl.String})
+            ),
         }
     ),
-}
-
-COVERAGE: dict[str, pl.DataType] = {
-    "observer": pl.String(),
-    "status": pl.String(),  # NODATA, SKIPDATA, or a status nobody knows yet
-    "start": TIME,
-    "end": TIME,
-    "source": pl.String(),
 }
 
 

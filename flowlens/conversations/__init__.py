@@ -1,1 +1,113 @@
-""""""
+"""Records to conversations: who talked to whom, counted once.
+
+::
+
+    records -> flows       one row a 5-tuple, observer, hour and action     flows
+            -> roles       who is the client of each 5-tuple                roles, witnesses
+            -> views       what each observer saw of each conversation      views
+            -> linked      the two legs at NAT gateways put together        legs
+            -> counted     one view of each conversation kept               counting
+"""
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from flowlens.conversations.counting import counted, named, with_action
+from flowlens.conversations.flows import NOTHING, code, flows
+from flowlens.conversations.legs import boxes, linked
+from flowlens.conversations.roles import roles
+from flowlens.conversations.views import placed, views
+from flowlens.tables import CONVERSATIONS
+
+if TYPE_CHECKING:
+    from flowlens.inventory import Inventory
+
+__all__ = ["conversations"]
+
+#: Fields without which a column of the result cannot be known.
+NEEDED = {
+    "hour": "start",
+    "first_seen": "start",
+    "last_seen": "end",
+    "server_port": "dstport",
+    "protocol": "protocol",
+    "bytes_out": "bytes",
+    "bytes_in": "bytes",
+    "packets_out": "packets",
+    "packets_in": "packets",
+}
+
+
+def conversations(records: pl.LazyFrame, inventory: "Inventory | None" = None) -> pl.LazyFrame:
+    """Return who talked to whom, each conversation counted once.
+
+    A conversation is the traffic of one (client, server, server port, protocol, action) in one
+    hour. The client is who opened it; both ends, NAT gateways, transit gateways and
+    overlapping flow logs write it down, and the figures of one of them are kept.
+
+    Args:
+        records: the records table (`flowlens.scan_records`); ``flow_log`` tells overlapping
+            flow logs apart where it is there.
+        inventory: AWS configuration; names NAT gateways, so that their two legs can be put
+            together in logs without ``pkt-*`` fields.
+
+    Returns:
+        the conversations table (`flowlens.tables.CONVERSATIONS`), sorted. A column whose
+        field the log format left out is null.
+
+    Raises:
+        UsageError: the log format has no source or destination address.
+
+    >>> from datetime import UTC, datetime
+    >>> at = [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)]
+    >>> records = pl.LazyFrame({
+    ...     "interface_id": "eni-1", "srcaddr": ["10.0.0.5", "192.0.2.1"],
+    ...     "dstaddr": ["192.0.2.1", "10.0.0.5"], "srcport": [40000, 443],
+    ...     "dstport": [443, 40000], "protocol": 6, "bytes": [100, 900], "packets": [2, 3],
+    ...     "start": at, "end": at, "action": "ACCEPT",
+    ... })
+    >>> shown = ["client", "server_port", "bytes_out", "bytes_in"]
+    >>> conversations(records).select(shown).collect().row(0)
+    ('10.0.0.5', 443, 100, 900)
+    """
+    columns = frozenset(records.collect_schema().names())
+    known = None if inventory is None else _known(inventory)
+    return pl.defer(lambda: _conversations(records, columns, known), schema=CONVERSATIONS)
+
+
+def _conversations(
+    records: pl.LazyFrame, columns: frozenset[str], known: pl.LazyFrame | None
+) -> pl.DataFrame:
+    # Flows and views are each used several times and are small against the records: they are
+    # the two places where a frame is held.
+    words = pl.Categorical(pl.Categories.random("flowlens"))
+    held = flows(records, words).collect(engine="streaming").lazy()
+    seen = views(held, roles(held, words)).collect(engine="streaming").lazy()
+    between = boxes(seen, words, known).collect()
+    standing = placed(seen, between.lazy())
+    if between["box"].is_null().all():
+        separate = standing.with_columns(leg=pl.lit(None, pl.String))
+    else:
+        separate = linked(standing.collect().lazy(), between.lazy())
+    if "tgw_attachment_id" in columns:
+        accept = pl.select(code(pl.lit("ACCEPT"), words)).item()
+        separate = with_action(separate.collect().lazy(), accept, NOTHING)
+    best = counted(separate.collect(engine="streaming").lazy(), words).collect().lazy()
+    gone = [name for name, field in NEEDED.items() if field not in columns]
+    blank = [pl.lit(None, CONVERSATIONS[name]).alias(name) for name in gone]
+    return named(best, words).with_columns(blank).collect(engine="streaming")
+
+
+def _known(inventory: "Inventory") -> pl.LazyFrame:
+    """Return ``observer`` and ``box`` of the gateways that the inventory names."""
+    from flowlens.inventory import middleboxes
+
+    gateways = middleboxes(inventory).lazy()
+    own = pl.concat_list("addresses", "public_addresses")
+    box = pl.when(pl.col("kind").is_in(["nat_gateway", "regional_nat_gateway"])).then(own)
+    return (
+        gateways.select(observer="interface_id", box=box)
+        .explode("box")
+        .with_columns(pl.col("box").cast(pl.String))
+    )

@@ -1,0 +1,124 @@
+"""NAT gateways write one conversation twice: as the inner and as the outer leg.
+
+The *inner leg* runs between the client and the gateway, the *outer leg* between the gateway
+and the server. With ``pkt-*`` fields the inner leg carries both true addresses, so the outer
+one is a copy. Without them (version 2) each leg hides one end: the inner leg shows the gateway
+as the server, the outer leg as the client. They are put together where one client only is
+possible; where all clients wrote the conversation down themselves, both legs are copies; the
+rest stays as two, marked.
+"""
+
+import polars as pl
+
+from flowlens.conversations.flows import END, WORD, text
+from flowlens.conversations.views import CLIENT, MIDDLE
+from flowlens.conversations.witnesses import PRIVATE
+
+__all__ = ["INNER", "OUTER", "boxes", "linked"]
+
+INNER, OUTER = "nat inner", "nat outer"
+
+#: What the two legs of one conversation share.
+SHARED = ["where", "what", "service"]
+
+#: What a client's own view of a conversation shares with an inner leg of it.
+SEEN = ["client", "what", "service"]
+
+#: Observers whose name says that they pass traffic on.
+PASSING = r"^(nat|tgw-attach)-"
+
+
+def boxes(views: pl.LazyFrame, words: pl.Categorical, known: pl.LazyFrame | None) -> pl.LazyFrame:
+    """Return ``observer`` and ``box`` (codes): what passes traffic on, and its NAT addresses.
+
+    An interface that puts its own address in the place of the packet's destination, and is no
+    instance's, is one; so is every gateway of the inventory, and a regional NAT gateway, whose
+    addresses are the public ones that it shows as clients.
+
+    Args:
+        views: what `views.views` returns.
+        words: the dictionary of the codes.
+        known: ``observer`` and ``box`` as text, from the inventory; ``box`` is null where the
+            gateway does not translate addresses.
+    """
+    views = views.with_columns(observer=pl.col("where") // WORD)
+    holder = pl.col("instance").fill_null(value=False)
+    masking = views.filter(pl.col("raw_server").is_not_null() & ~holder)
+    public = ~text(pl.col("client"), words).str.contains(PRIVATE)
+    named = (
+        views.select("observer", "client")
+        .unique()
+        .filter(text(pl.col("observer"), words).str.contains(PASSING))
+        .select("observer", box=pl.when(public).then("client"))
+    )
+    parts = [masking.select("observer", box="raw_server"), named]
+    if known is not None:
+        parts.append(
+            known.select(pl.col("observer", "box").cast(words).to_physical().cast(pl.UInt64))
+        )
+    return pl.concat(parts).unique()
+
+
+def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame) -> pl.LazyFrame:
+    """Take away the copies among NAT legs, give outer legs their client; add ``leg``.
+
+    Args:
+        placed: what `views.placed` returns.
+        boxes: what `boxes` returns.
+
+    Returns:
+        the views without copies; ``leg`` is null, or `INNER` or `OUTER` for half of a
+        conversation whose other half is not clear.
+    """
+    ends = placed.with_columns(
+        server=pl.col("server_end") // END, service=pl.col("server_end") % END
+    )
+    rows = _marked(ends, boxes.drop_nulls("box").unique())
+    outer, inner = rows.filter("outer"), rows.filter("inner")
+    through = rows.filter(~pl.col("outer") & ~pl.col("inner"))
+    outer = outer.join(through, on=[*SHARED, "server"], how="anti")
+    inner = inner.join(
+        through.filter(pl.col("place") == CLIENT)
+        .select(*SEEN, counted=pl.lit(value=True))
+        .unique(),
+        on=SEEN,
+        how="left",
+    )
+    pairs = inner.group_by(SHARED).agg(
+        only=pl.when(pl.col("client").n_unique() == 1).then(pl.col("client").first()),
+        copies=pl.col("counted").fill_null(value=False).all(),
+    )
+    outer = outer.join(pairs, on=SHARED, how="left").filter(
+        pl.col("only").is_not_null() | ~pl.col("copies").fill_null(value=False)
+    )
+    joined = outer.filter(pl.col("only").is_not_null()).select(*SHARED, joined=pl.lit(value=True))
+    inner = inner.join(joined.unique(), on=SHARED, how="left").filter(
+        pl.col("counted").is_null() & ~(pl.col("joined").fill_null(value=False) & _single())
+    )
+    columns = placed.collect_schema().names()
+    alone = pl.when(pl.col("only").is_null()).then(pl.lit(OUTER))
+    return pl.concat(
+        [
+            through.select(*columns, leg=pl.lit(None, pl.String)),
+            inner.select(*columns, leg=pl.lit(INNER)),
+            outer.with_columns(
+                client=pl.coalesce("only", "client"), place=pl.lit(MIDDLE, pl.UInt8)
+            ).select(*columns, leg=alone),
+        ]
+    )
+
+
+def _single() -> pl.Expr:
+    """True of inner legs that have no other client beside them."""
+    return pl.col("client").n_unique().over(SHARED) == 1
+
+
+def _marked(placed: pl.LazyFrame, nat: pl.LazyFrame) -> pl.LazyFrame:
+    """Add ``outer`` (the client is the gateway) and ``inner`` (the server is the gateway)."""
+    yes = nat.with_columns(is_box=pl.lit(value=True))
+    for name, end in (("outer", "client"), ("inner", "server")):
+        mark = yes.rename({"box": end, "is_box": name})
+        placed = placed.join(mark, on=["observer", end], how="left").with_columns(
+            pl.col(name).fill_null(value=False)
+        )
+    return placed

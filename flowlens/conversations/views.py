@@ -1,0 +1,148 @@
+"""Flows with roles to views: what each observer saw of each conversation.
+
+A *view* is one conversation as one observer, through one flow log, wrote it down. Both ends of
+a pair, NAT gateways, transit gateways and overlapping flow logs each give a view of the same
+conversation; `flowlens.conversations.counting` keeps one.
+"""
+
+import polars as pl
+
+from flowlens.conversations.flows import END, WORD
+
+__all__ = ["CLIENT", "KEY", "MIDDLE", "SERVER", "UNKNOWN", "placed", "views"]
+
+#: A conversation: the client's address code, the server's end, and hour and action packed.
+KEY = ["client", "server_end", "what"]
+
+#: Where an observer stands to a conversation, best first.
+CLIENT, SERVER, UNKNOWN, MIDDLE = range(4)
+
+SUMS = ("bytes_out", "packets_out", "bytes_in", "packets_in", "records")
+
+
+def views(flows: pl.LazyFrame, roles: pl.LazyFrame) -> pl.LazyFrame:
+    """Merge flows into views.
+
+    Args:
+        flows: what `flows.flows` returns.
+        roles: what `roles.roles` returns.
+
+    Returns:
+        `KEY`, ``where`` (observer and flow log), `SUMS`, ``connections``, ``first_seen`` and
+        ``last_seen`` (seconds), ``sure`` (2 certain, 1 likely, 0 guess), and what the records
+        tell about the observer: ``local_client``, ``local_server``, ``raw_client``,
+        ``raw_server`` (the address that stood in for the packet's), ``instance``, ``middle``.
+    """
+    oriented = flows.join(roles, on=["lo", "hi"])
+    any_of = ("local_client", "local_server", "instance", "middle")
+    largest = ("last_seen", "raw_client", "raw_server", "traffic_path")
+    least, most = pl.col("sure").min(), pl.col("sure").max()
+    return (
+        oriented.select(**_columns())
+        .group_by(*KEY, "where")
+        .agg(
+            pl.sum(*SUMS),
+            pl.len().cast(pl.UInt64).alias("connections"),
+            pl.min("first_seen", "aws_service"),
+            pl.max(*largest),
+            pl.any(*any_of),
+            # One 5-tuple with flags shows who opens these; likely ones beside it agree.
+            sure=pl.when((most == 2) & (least == 0)).then(pl.lit(1, pl.UInt8)).otherwise(most),
+        )
+    )
+
+
+def _columns() -> dict[str, pl.Expr]:
+    """Turn ``lo`` and ``hi`` into client and server, and unpack the keys."""
+
+    def end(name: str, *, client: bool) -> pl.Expr:
+        lo, hi = (f"{name}_lo", f"{name}_hi") if name else ("lo", "hi")
+        return pl.when(pl.col("client_lo") == client).then(lo).otherwise(hi)
+
+    return {
+        "client": end("", client=True) // END,
+        "server_end": end("", client=False),
+        "what": pl.col("what"),
+        "where": pl.col("where"),
+        "bytes_out": end("bytes", client=True),
+        "packets_out": end("packets", client=True),
+        "bytes_in": end("bytes", client=False),
+        "packets_in": end("packets", client=False),
+        "records": pl.col("records"),
+        "first_seen": pl.min_horizontal("first_lo", "first_hi"),
+        "last_seen": pl.max_horizontal("last_lo", "last_hi"),
+        "sure": pl.col("sure"),
+        "traffic_path": end("path", client=True),
+        "aws_service": end("service", client=False),
+        **{
+            f"{name}_{side}": end(name, client=side == "client")
+            for name in ("local", "raw")
+            for side in ("client", "server")
+        },
+        "instance": pl.col("instance"),
+        "middle": pl.col("middle"),
+    }
+
+
+def placed(views: pl.LazyFrame, boxes: pl.LazyFrame) -> pl.LazyFrame:
+    """Add ``own``, the observer's own address, and ``place``, where it stands.
+
+    An interface's own address is in every record that it writes, as source or destination,
+    because AWS puts the interface's primary address there even where the packet's is another.
+    The one address common to all views of an observer is therefore its own; where two are
+    (a single pair of addresses), flow-direction tells which.
+
+    Args:
+        views: what `views` returns.
+        boxes: ``observer`` and ``box`` (codes): interfaces known to pass traffic on, and
+            their addresses.
+    """
+    near = {
+        "near_client": pl.coalesce("raw_client", "client"),
+        "near_server": pl.coalesce("raw_server", pl.col("server_end") // END),
+    }
+    named = views.with_columns(observer=pl.col("where") // WORD, **near)
+    total = named.group_by("observer").agg(total=pl.len())
+    common = (
+        pl.concat(named.select("observer", address=name) for name in near)
+        .group_by("observer", "address")
+        .agg(times=pl.len())
+        .join(total, on="observer")
+        .filter(pl.col("times") >= pl.col("total"))
+    )
+    own = common.group_by("observer").agg(
+        own=pl.when(pl.len() == 1).then(pl.col("address").first())
+    )
+    known = boxes.group_by("observer").agg(boxed=pl.lit(value=True).first())
+    joined = named.join(own, on="observer", how="left").join(known, on="observer", how="left")
+    return joined.with_columns(own=pl.coalesce(_directed(), "own"), place=_place()).drop(*near)
+
+
+def _directed() -> pl.Expr:
+    """Return the address that flow-direction calls the interface's, where it names one."""
+    client, server = (
+        pl.col(f"local_{side}").fill_null(value=False) for side in ("client", "server")
+    )
+    near = pl.when(client & ~server).then("near_client").when(server & ~client).then("near_server")
+    return near.otherwise(None)
+
+
+def _place() -> pl.Expr:
+    """Return where the observer stands: `CLIENT`, `SERVER`, `UNKNOWN` or `MIDDLE`."""
+    passing = pl.any_horizontal("middle", "boxed").fill_null(value=False)
+    # An instance's interface may hold further addresses (pods); its records name the first one.
+    holder = pl.col("instance").fill_null(value=False)
+    own = pl.coalesce(_directed(), "own")
+    masked = pl.any_horizontal(
+        pl.col("raw_client").is_not_null(), pl.col("raw_server").is_not_null()
+    )
+    return (
+        pl.when(passing | (masked & ~holder))
+        .then(MIDDLE)
+        .when(own == pl.col("near_client"))
+        .then(CLIENT)
+        .when(own == pl.col("near_server"))
+        .then(SERVER)
+        .otherwise(UNKNOWN)
+        .cast(pl.UInt8)
+    )
