@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from flowlens_parsers import aliases, cloudwatch
-from flowlens_parsers.batch import Batch, Layout, Options, rejects
+from flowlens_parsers.batch import LINE, Batch, Layout, Options, rejects
 from flowlens_parsers.columns import typed
 from flowlens_parsers.errors import MESSAGE, VALUES
 from flowlens_parsers.exports import lines
@@ -29,8 +29,8 @@ _BOM = "\ufeff"
 #: Columns that hold a whole log line.
 _MESSAGES = ("message", "@message")
 
-#: A quoted value that goes on behind a comma, or a quote inside a value: csv decides.
-_UNSURE = r'(?:^|,)"[^"]*,|"""|[^,"]""|""[^,"]'
+#: A quote that is not at both ends of a value without commas: the csv module decides.
+_UNSURE = r'(?:^|,)"[^"]*(?:,|$)|(?:^|,)[^",][^,]*"|""[^,]|[^,]"[^,]'
 
 _NAME = re.compile(r'\s*"?[@$\w][^",\n]*"?\s*')
 
@@ -114,18 +114,31 @@ class _Table:
     def split(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return (line and a text column for each name, what has another number of values)."""
         width = len(self.header)
-        unsure = pl.col("text").str.contains(_UNSURE)
         commas = pl.col("text").str.count_matches(",", literal=True)
-        plain = frame.filter(~unsure & (commas == width - 1))
-        odd = frame.filter(unsure | (commas != width - 1))
-        values = plain["text"].str.split(",")
-        sure = plain.select(
-            "line",
-            *(values.list.get(i).str.strip_chars('"').alias(str(i)) for i in range(width)),
-        )
-        read = [(line, text, next(csv.reader([text]))) for line, text in odd.iter_rows()]
+        clear = frame.select((commas == width - 1) & ~pl.col("text").str.contains(_UNSURE))
+        plain, odd = frame.filter(clear.to_series()), frame.filter(~clear.to_series())
+        sure = _plain(plain, width)
+        read = [(line, text, _row(text)) for line, text in odd.iter_rows()]
         good = [(line, *row) for line, _, row in read if len(row) == width]
         rest = pl.DataFrame(good, schema=sure.schema, orient="row")
         wrong = [(line, VALUES, text) for line, text, row in read if len(row) != width]
-        shape = {"line": pl.UInt64, "reason": pl.String, "text": pl.String}
+        shape = {"line": LINE, "reason": pl.String(), "text": pl.String()}
         return pl.concat([sure, rest]).sort("line"), pl.DataFrame(wrong, schema=shape, orient="row")
+
+
+def _plain(lines: pl.DataFrame, width: int) -> pl.DataFrame:
+    """Split lines in which a quote only ever stands around a whole value."""
+    schema = {str(i): pl.String() for i in range(width)}
+    if not lines.height:
+        return pl.DataFrame(schema={"line": LINE, **schema})
+    text = "\n".join(lines.get_column("text")).encode()
+    values = pl.read_csv(text, has_header=False, schema=schema)
+    return values.insert_column(0, lines.get_column("line"))
+
+
+def _row(text: str) -> list[str]:
+    """Split one line as the csv module does; nothing where a value is beyond its limit."""
+    try:
+        return next(csv.reader([text]), [])
+    except csv.Error:
+        return []

@@ -87,6 +87,17 @@ def test_rows_that_do_not_fit_are_rejects() -> None:
     ]
 
 
+def test_quotes_that_do_not_close_cost_their_line_only() -> None:
+    """A stray quote, or a value beyond any limit, does not swallow the lines after it."""
+    long = "x" * 200_000
+    batch = whole(
+        f'srcaddr,srcport,day\n"10.0.0.1,1,a\n10.0.0.1,1,"b\n10.0.0.1,1,c"\n10.0.0.1,1,d"e\n'
+        f'10.0.0.1,1,"{long},"\n10.0.0.2,2,f\n'
+    )
+    assert batch.rejects["line"].to_list() == [2, 6]
+    assert batch.records.select("line", "day").rows() == [(3, "b"), (4, 'c"'), (5, 'd"e'), (7, "f")]
+
+
 def test_timestamps_of_a_query_are_times() -> None:
     """Times that a query turned into timestamps are read as UTC."""
     batch = whole(
