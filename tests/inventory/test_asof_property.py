@@ -17,11 +17,11 @@ Shot = tuple[str, int, tuple[str | None, str | None]]
 HOLDER = st.sampled_from([None, "eni-1", "eni-2"])
 SHOTS = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 4), st.tuples(HOLDER, HOLDER)),
-    min_size=1,
+    min_size=3,
     max_size=7,
 )
 HALVES = st.integers(-1, 10)
-SPANS = st.lists(st.tuples(st.sampled_from(ADDRESSES), HALVES, HALVES), min_size=1, max_size=8)
+SPANS = st.lists(st.tuples(st.sampled_from(ADDRESSES), HALVES, HALVES), min_size=8, max_size=24)
 
 
 def capture(shot: Shot) -> Capture:
