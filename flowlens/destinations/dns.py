@@ -49,6 +49,7 @@ _SLACK = pl.duration(seconds=60)  # flow-log times are right within a minute
 _HALF = 60.0  # seconds after which an answer counts half
 _FOUND = 0.994
 _DOUBT = 1e-5
+_PART = 50_000  # conversations weighed at a time
 #: Names kept for a conversation; what is left out has the smallest probabilities.
 _MOST = 16
 
@@ -94,69 +95,81 @@ def attribute(wanted: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
         `wanted` with `domains`, best first; an empty list where no name is known.
     """
     asked = wanted.with_row_index("case").with_columns(until=pl.col("last_seen") + _SLACK)
-    born = known.group_by("address", "name").agg(born=pl.col("first").min())
-    pairs = (
-        asked.lazy()
-        .join(born.lazy(), left_on="server", right_on="address")
-        .filter(pl.col("born") <= pl.col("until"))
-        .sort("until")
-        .collect()
+    couples = (
+        known.group_by("address", "name")
+        .agg(born=pl.col("first").min())
+        .sort("address", "name")
+        .with_row_index("couple")
     )
-    weighed = [_weigh(pairs, known, key, share) for key, share in _SCOPES]
-    ranked = _rank(pl.concat(weighed))
+    numbered = known.join(couples.drop("born"), on=["address", "name"])
+    told = {scope: _history(numbered, scope) for scope, _ in _SCOPES}
+    # In parts, because a much used address has many names and every pair of both is weighed.
+    ranked = [_rank(_pair(part, couples), told) for part in asked.iter_slices(_PART)]
+    found = pl.concat(ranked) if ranked else _rank(_pair(asked, couples), told)
     return (
-        asked.join(ranked, on="case", how="left", maintain_order="left")
+        asked.join(found, on="case", how="left", maintain_order="left")
         .with_columns(pl.col("domains").fill_null(pl.lit([], pl.List(DOMAIN))))
         .drop("case", "until")
     )
 
 
-def _weigh(pairs: pl.DataFrame, known: pl.DataFrame, key: str | None, share: float) -> pl.DataFrame:
-    """Return the weight that one scope gives to each pair of conversation and name."""
-    by = [key, "address", "name"] if key else ["address", "name"]
-    client = {"srcaddr": "client", "vpc_id": "client_vpc"}
-    columns = {"address": "server", **({key: client[key]} if key else {})}
-    found = (
-        pairs.lazy()
-        .with_columns(pl.col(source).alias(name) for name, source in columns.items())
-        .filter(pl.col(key).is_not_null() if key else True)
-        .sort("until")
-        .join_asof(
-            _history(known, by).lazy(),
-            left_on="until",
-            right_on="first",
-            by=by,
-            check_sortedness=False,
-        )
-        .filter(pl.col("last").is_not_null())
+def _pair(asked: pl.DataFrame, couples: pl.DataFrame) -> pl.LazyFrame:
+    """Return each conversation with each name that its server had by then."""
+    columns = {"srcaddr": "client", "vpc_id": "client_vpc"}
+    return (
+        asked.lazy()
+        .join(couples.lazy(), left_on="server", right_on="address")
+        .filter(pl.col("born") <= pl.col("until"))
+        .select("case", "couple", "name", "until", "first_seen", **columns)
+        .sort("until", "case", "couple")
     )
-    age = (pl.col("first_seen") - pl.min_horizontal("last", "until")).dt.total_milliseconds() / 1000
-    weight = share * pl.col("total").sqrt() / (1 + age.clip(lower_bound=0) / _HALF)
-    return found.select("case", "name", weight=weight).collect()
 
 
-def _history(known: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Return, per key and hour with answers, how many answers there were up to then."""
+def _history(known: pl.DataFrame, scope: str | None) -> pl.DataFrame:
+    """Return, per name and hour with answers, how many answers a scope had got up to then."""
+    by = [scope, "couple"] if scope else ["couple"]
     return (
         known.lazy()
         .drop_nulls(by)
         .group_by(*by, "hour")
         .agg(pl.col("first").min(), pl.col("last").max(), pl.col("count").sum())
         .sort("first", *by)
-        .with_columns(total=pl.col("count").cum_sum().over(by))
-        .select(*by, "first", "last", "total")
+        .select(*by, "first", "last", total=pl.col("count").cum_sum().over(by))
         .collect()
     )
 
 
-def _rank(weighed: pl.DataFrame) -> pl.DataFrame:
+def _weigh(
+    pairs: pl.LazyFrame, told: pl.DataFrame, scope: str | None, share: float
+) -> pl.LazyFrame:
+    """Add the weight that one scope gives to each pair of conversation and name."""
+    found = pairs.join_asof(
+        told.lazy(),
+        left_on="until",
+        right_on="first",
+        by=[scope, "couple"] if scope else ["couple"],
+        check_sortedness=False,
+    )
+    age = (pl.col("first_seen") - pl.min_horizontal("last", "until")).dt.total_milliseconds() / 1000
+    weight = share * pl.col("total").sqrt() / (1 + age.clip(lower_bound=0) / _HALF)
+    if scope:  # a client whose VPC is not known has no questions of its VPC
+        weight = pl.when(pl.col(scope).is_not_null()).then(weight)
+    added = found.with_columns(weight.fill_null(0.0).alias(f"weight_{scope}"))
+    return added.drop("first", "last", "total")
+
+
+def _rank(pairs: pl.LazyFrame, told: dict[str | None, pl.DataFrame]) -> pl.DataFrame:
     """Return the candidates of each case with their probabilities, best first."""
-    summed = weighed.group_by("case", "name").agg(pl.col("weight").sort().sum())
-    total = pl.col("weight").sort().sum().over("case")
+    for scope, share in _SCOPES:
+        pairs = _weigh(pairs, told[scope], scope, share)
+    weight = pl.sum_horizontal(f"weight_{scope}" for scope, _ in _SCOPES)
+    total = pl.col("weight").sum().over("case")
     probability = _FOUND * pl.col("weight") / (total + _DOUBT)
     return (
-        summed.with_columns(probability=probability.round(6))
-        .sort("case", -pl.col("weight"), "name")
+        pairs.select("case", "name", weight=weight)
+        .sort("case", "weight", "name", descending=[False, True, False])
+        .select("case", "name", probability=probability.round(6))
         .group_by("case", maintain_order=True)
         .agg(domains=pl.struct("name", "probability").head(_MOST))
+        .collect()
     )

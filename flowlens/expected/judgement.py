@@ -26,6 +26,7 @@ from flowlens.destinations.paths import private
 from flowlens.destinations.prefixes import covering
 from flowlens.expected import baseline, subjects, targets, verdict
 from flowlens.expected.document import Document
+from flowlens.tables import DOMAIN
 
 if TYPE_CHECKING:
     from flowlens.inventory import Inventory
@@ -56,7 +57,7 @@ def judge(
     """
     if known is None:
         known = gather(inventory, names=document.names if document else None)
-    columns = {**subjects.COLUMNS, **targets.COLUMNS}
+    columns = {**subjects.COLUMNS, **targets.COLUMNS, "domains": pl.List(DOMAIN)}
     missing = [pl.lit(None, d).alias(n) for n, d in columns.items() if n not in edges.columns]
     full = edges.drop("expected", "why", strict=False).with_columns(*missing)
     outgoing = egress(full, known)

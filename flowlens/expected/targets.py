@@ -9,10 +9,11 @@ from flowlens.destinations.paths import private
 from flowlens.destinations.prefixes import covering
 from flowlens.expected.document import Document
 from flowlens.expected.subjects import pattern
+from flowlens.tables import DOMAIN
 
-__all__ = ["COLUMNS", "covered", "entries", "name_pattern"]
+__all__ = ["COLUMNS", "claim", "covered", "entries", "name_pattern"]
 
-_DOMAINS = pl.List(pl.Struct({"name": pl.String, "probability": pl.Float64}))
+_CLAIMED = pl.List(pl.Struct({"value": pl.String, "likely": pl.Boolean}))
 #: What a destination is told by.
 COLUMNS = {
     "server": pl.String(),
@@ -23,7 +24,7 @@ COLUMNS = {
     "lists": pl.List(pl.String),
     "endpoint": pl.String(),
     "path": pl.String(),
-    "domains": _DOMAINS,
+    "claimed": _CLAIMED,  # what `claim` adds
 }
 
 _ENTRIES = {
@@ -83,7 +84,7 @@ def covered(targets: pl.DataFrame, document: Document, known: Known) -> pl.DataF
         _doubt(targets, listed, "security_group", free & local, "the groups of {} are not known"),
         _doubt(targets, listed, "owner", free & local, "the owner of {} is not known"),
         _doubt(targets, listed, "endpoint", free & _hidden(local), "the path to {} is not known"),
-        _doubt(targets, listed, "domain", free & pl.col("domains").is_null(), "no resolver log"),
+        _doubt(targets, listed, "domain", free & pl.col("claimed").is_null(), "no resolver log"),
         _unlisted(targets, listed, known),
         _unranged(targets, listed, known),
     ]
@@ -140,9 +141,9 @@ def _owners(targets: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
         "server_owner", empty_as_null=True
     )
     wanted = listed.filter(pl.col("kind") == "owner")
-    pairs = _spelt(people, wanted, "server_owner", pattern).unique(
-        ["target", "entry", "server_owner"]
-    )
+    matches = _matches(people["server_owner"], wanted["value"], pattern)
+    fits = people.join(matches, left_on="server_owner", right_on="name").join(wanted, on="value")
+    pairs = fits.unique(["target", "entry", "server_owner"])
     return pairs.group_by("target", "entry").agg(
         doubt=pl.when(pl.len() < pl.col("size").first()).then(
             pl.format(
@@ -155,19 +156,54 @@ def _owners(targets: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
 
 def _names(targets: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
     """Return entries for domains: sure where the names that match are likely together."""
-    heard = targets.explode("domains", empty_as_null=True).drop_nulls("domains").unnest("domains")
+    claims = targets.explode("claimed", empty_as_null=True).drop_nulls("claimed").unnest("claimed")
     wanted = listed.filter(pl.col("kind") == "domain")
-    pairs = _spelt(heard, wanted, "name", name_pattern).unique(["target", "entry", "name"])
-    likely = pl.col("probability").sort().sum()
-    return pairs.group_by("target", "entry").agg(
-        doubt=pl.when(likely < _LIKELY).then(
-            pl.format(
-                "{} is its name with probability {} only",
-                pl.col("name").sort().str.join(", "),
-                likely.round(2),
-            )
+    return claims.join(wanted, on="value").with_columns(
+        doubt=pl.when(~pl.col("likely")).then(
+            pl.format("{} more probably has another name", "server")
         )
     )
+
+
+def claim(frame: pl.DataFrame, document: Document) -> pl.DataFrame:
+    """Add `claimed`: the domains of the document that the names of a conversation fit.
+
+    Probabilities differ in every conversation, what they mean for the document does not; so this
+    is what destinations are told apart by.
+
+    Args:
+        frame: Conversations with `domains`.
+        document: The entries.
+
+    Returns:
+        `frame` with `claimed`: the domain of each entry that fits, and whether the names that fit
+        it are likely together; empty where none fits, null where no resolver log was read.
+    """
+    heard = frame.select(domains=pl.col("domains").cast(pl.List(DOMAIN))).with_row_index("row")
+    names = (
+        heard.lazy()
+        .explode("domains", empty_as_null=True)
+        .drop_nulls("domains")
+        .unnest("domains")
+        .collect()
+    )
+    wanted = entries(document).filter(pl.col("kind") == "domain")
+    matches = _matches(names["name"], wanted["value"], name_pattern)
+    fits = (
+        names.lazy()
+        .join(matches.lazy(), on="name")
+        .sort("row", "value", "name")
+        .group_by("row", "value", maintain_order=True)
+        .agg(likely=pl.col("probability").sum() >= _LIKELY)
+        .group_by("row", maintain_order=True)
+        .agg(claimed=pl.struct("value", "likely"))
+        .collect()
+    )
+    claimed = pl.when(pl.col("domains").is_not_null()).then(
+        pl.col("claimed").fill_null(pl.lit([], _CLAIMED))
+    )
+    joined = heard.join(fits, on="row", how="left", maintain_order="left")
+    return frame.with_columns(joined.select(claimed.alias("claimed")).to_series())
 
 
 def name_pattern(domain: str) -> str:
@@ -180,18 +216,14 @@ def name_pattern(domain: str) -> str:
     return pattern(domain) if not below else "^.+" + pattern(domain[1:])[1:]
 
 
-def _spelt(
-    holders: pl.DataFrame, wanted: pl.DataFrame, column: str, spell: Callable[[str], str]
-) -> pl.DataFrame:
-    """Return the pairs in which a name has the form that an entry gives."""
-    names = holders.select(column).unique().drop_nulls()
-    matches = [
-        names.filter(pl.col(column).str.contains(spell(value))).with_columns(value=pl.lit(value))
-        for value in wanted["value"].unique().sort()
+def _matches(names: pl.Series, wanted: pl.Series, spell: Callable[[str], str]) -> pl.DataFrame:
+    """Return the pairs of a `name` and a `value` of the document whose form it has."""
+    distinct = pl.DataFrame({"name": names.unique().drop_nulls()}, schema={"name": pl.String})
+    pairs = [
+        distinct.filter(pl.col("name").str.contains(spell(value))).with_columns(value=pl.lit(value))
+        for value in wanted.unique().sort()
     ]
-    if not matches:
-        return holders.join(wanted, how="cross").clear()
-    return holders.join(pl.concat(matches), on=column).join(wanted, on="value")
+    return pl.concat([distinct.clear().with_columns(value=pl.lit(None, pl.String)), *pairs])
 
 
 def _hidden(local: pl.Expr) -> pl.Expr:

@@ -49,6 +49,7 @@ def compare(
         `frame` with `expected` and `why`.
     """
     ends = sorted({e.until for r in document.rules for e in r.entries if e.until is not None})
+    frame = targets.claim(frame, document)
     who, what = list(subjects.COLUMNS), list(targets.COLUMNS)
     workloads = frame.select(who).unique(maintain_order=True).with_row_index("workload")
     reached = frame.select(what).unique(maintain_order=True).with_row_index("target")

@@ -8,6 +8,7 @@ import pytest
 
 from flowlens.expected import judge, parse
 from flowlens.expected.targets import COLUMNS
+from flowlens.tables import DOMAIN
 
 Row = dict[str, Any]
 
@@ -24,7 +25,8 @@ SCHEMA = {
     "vantage": pl.String(),
     "first_seen": pl.Datetime("ms", "UTC"),
     "destination": pl.String(),
-    **COLUMNS,
+    **{name: dtype for name, dtype in COLUMNS.items() if name != "claimed"},
+    "domains": pl.List(DOMAIN),
 }
 
 
