@@ -85,20 +85,27 @@ class _Table:
 
     def parse(self, frame: pl.DataFrame, bad: pl.DataFrame) -> Iterator[Batch]:
         """Turn lines into batches."""
-        bare = pl.col("text").str.replace_all(r'["\ufeff]', "").str.replace_all(r"\s*,\s*", ",")
-        title = bare == ",".join(name.strip() for name in self.header)
+        title = self.titles(frame)
         rows, wrong = self.split(frame.filter(~title))
         *batches, last = self.judge(rows)
         yield from batches
-        whole = cloudwatch.account(last, bad, headers=frame.height - frame.filter(~title).height)
+        whole = cloudwatch.account(last, bad, headers=int(title.sum()))
         yield cloudwatch.account(whole, refused(wrong, self.source))
+
+    def titles(self, frame: pl.DataFrame) -> pl.Series:
+        """Say which lines are the header, quoted or not."""
+        text = frame.get_column("text")
+        maybe = text.str.contains(self.header[0].strip(), literal=True)
+        bare = text.filter(maybe).str.replace_all(r'["\ufeff]', "").str.replace_all(r"\s*,\s*", ",")
+        title = ",".join(name.strip() for name in self.header)
+        return maybe & text.is_in(text.filter(maybe).filter(bare == title).implode())
 
     def judge(self, rows: pl.DataFrame) -> list[Batch]:
         """Read rows as log lines where they hold messages, else as columns."""
         message = _message(self.header)
         if message is not None:
             texts = rows.select("line", pl.nth(message + 1).alias("text"))
-            blank = pl.col("text").str.strip_chars() == ""
+            blank = pl.col("text").fill_null("").str.strip_chars() == ""
             *batches, last = cloudwatch.records(texts.filter(~blank), self.source, self.options)
             lost = rejects([(n, MESSAGE, "") for n in texts.filter(blank)["line"]], self.source)
             return [*batches, cloudwatch.account(last, lost)]

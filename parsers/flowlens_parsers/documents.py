@@ -28,6 +28,9 @@ CHUNK = 4 << 20
 #: Size from which a document is cut into several that say the same.
 LARGE = 32 << 20
 
+#: Bytes before the end in which such a document is cut.
+LAST = 1 << 20
+
 BETWEEN = re.compile(rb'[\]}]\s*+(?:\[\s*+)?\{\s*+"[\w@$]')
 ELEMENT = re.compile(rb'(?<=\})\s*+,\s*+(?=\{\s*+"[\w@$])')
 #: What stands before the first element: nothing but an array, or scalars, flat arrays and a name.
@@ -180,7 +183,8 @@ def _cut(document: bytes) -> tuple[bytes, bytes]:
     """
     opening = OPENING.match(document)
     start = opening.group() if opening else b""
-    for boundary in list(ELEMENT.finditer(document))[-8:][::-1] if start else ():
+    near = max(len(start), len(document) - LAST)
+    for boundary in list(ELEMENT.finditer(document, near))[-8:][::-1] if start else ():
         part = document[: boundary.start()] + _closing(start)
         if attempt([part], RAW) is not None:
             return part, start + document[boundary.end() :]

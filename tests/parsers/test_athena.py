@@ -87,6 +87,19 @@ def test_rows_that_do_not_fit_are_rejects() -> None:
     ]
 
 
+def test_events_without_a_message_are_rejects() -> None:
+    """An event of a console export that holds no message is refused, not lost."""
+    line = "2 123456789010 eni-1 10.0.0.1 10.0.0.2 1 22 6 20 4249 1418530010 1418530070 ACCEPT OK"
+    batch = whole(f'timestamp,message\n1,\n2,""\n3,"  "\n4,{line}\n5\n')
+    assert batch.rejects.select("line", "reason").rows() == [
+        (2, "no message"),
+        (3, "no message"),
+        (4, "no message"),
+        (6, "wrong number of values"),
+    ]
+    assert (batch.records["line"].to_list(), batch.lines, batch.headers) == ([5], 5, 1)
+
+
 def test_quotes_that_do_not_close_cost_their_line_only() -> None:
     """A stray quote, or a value beyond any limit, does not swallow the lines after it."""
     long = "x" * 200_000
@@ -151,11 +164,17 @@ def test_what_csv_writes_is_read(rows: list[tuple[str, int]], quoted: bool) -> N
     assert got == [(None if text in nothing else text, port) for text, port in rows]
 
 
-@given(st.binary(max_size=200))
+pieces = st.sampled_from([b"\n", b",", b'"', b'""', b"\r", b"10.0.0.1", b"5", b"\xff", b" "])
+
+
+@given(st.binary(max_size=200) | st.lists(pieces, max_size=40).map(b"".join))
 @settings(max_examples=200, deadline=None, derandomize=True)
 def test_any_bytes_below_a_header_are_accounted_for(body: bytes) -> None:
     """Whatever stands below a header, nothing raises and every line is counted."""
-    for batch in read(io.BytesIO(b'"srcaddr","bytes","message"\n' + body), "r.csv"):
-        assert batch.lines == batch.records.height + batch.coverage.height + batch.rejects.height
-    for batch in read(io.BytesIO(b'"srcaddr","bytes"\n' + body), "r.csv"):
-        assert batch.lines == batch.records.height + batch.coverage.height + batch.rejects.height
+    rows = [line for line in body.split(b"\n") if line.strip(b" \t\r")]
+    for header in (b'"timestamp","message"', b"srcaddr,bytes"):
+        batches = list(read(io.BytesIO(header + b"\n" + body), "r.csv"))
+        for batch in batches:
+            parts = (batch.records, batch.coverage, batch.rejects)
+            assert batch.lines == sum(part.height for part in parts)
+        assert sum(batch.lines for batch in batches) == len(rows)
