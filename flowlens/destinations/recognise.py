@@ -29,6 +29,19 @@ __all__ = ["ENDPOINTS", "facts", "recognise"]
 ENDPOINTS = ("gateway_load_balancer_endpoint", "gwlb_endpoint", "vpc_endpoint")
 _GATEWAY = 7  # traffic-path: gateway VPC endpoint
 _TEXTS = pl.List(pl.String)
+#: What is looked up on the way and not told.
+_SCRATCH = (
+    "list_name",
+    "list_service",
+    "list_region",
+    "range_service",
+    "range_region",
+    "range_services",
+    "network",
+    "specific",
+    "tenant",
+    "endpoint_service",
+)
 _NETWORKS = {"address": pl.String(), "network": pl.String()}
 _LOCATED = {
     "address": pl.String(),
@@ -120,18 +133,7 @@ def recognise(frame: pl.DataFrame, known: Known) -> pl.DataFrame:
             region=_region(),
             services=_services(),
         )
-        .drop(
-            "list_name",
-            "list_service",
-            "list_region",
-            "range_service",
-            "range_region",
-            "range_services",
-            "network",
-            "specific",
-            "tenant",
-            "endpoint_service",
-        )
+        .drop(*_SCRATCH)
         .collect()
     )
 
@@ -144,52 +146,46 @@ def _service(*, specific: bool) -> pl.Expr:
 
 def _endpoint(frame: pl.LazyFrame, known: Known) -> pl.LazyFrame:
     """Add id and service of the endpoint that a conversation used."""
-    table = known.endpoints.lazy()
-    faces = table.drop_nulls("interface").unique("interface", keep="first", maintain_order=True)
-    ids = table.unique("endpoint", keep="first", maintain_order=True)
-    gates = (
-        table.filter(pl.col("type") == "Gateway")
-        .with_columns(gate=code(pl.col("service")))
-        .unique(["vpc", "gate"], keep="first", maintain_order=True)
-    )
+    faces, ids, gates = _endpoints(known)
     by_gateway = pl.col("traffic_path") == _GATEWAY
     guess = pl.format(
         "com.amazonaws.{}.{}",
         pl.coalesce("range_region", "list_region"),
         pl.col("specific").str.to_lowercase(),
     )
-    shared = {"how": "left", "maintain_order": "left"}
+    joined = frame.with_columns(first_owner=pl.col("server_owner").list.first())
+    joined = joined.join(faces, on="server_interface", how="left", maintain_order="left")
+    joined = joined.join(ids, on="first_owner", how="left", maintain_order="left")
+    joined = joined.join(gates, on=["client_vpc", "specific"], how="left", maintain_order="left")
+    gate = pl.when(by_gateway).then(pl.col("gate"))
+    behind_gate = pl.when(by_gateway).then(pl.coalesce(pl.col("gate_service"), guess))
+    return joined.with_columns(
+        endpoint=pl.coalesce(pl.col("face"), pl.col("id"), gate),
+        endpoint_service=pl.coalesce(pl.col("face_service"), pl.col("id_service"), behind_gate),
+    ).drop("first_owner", "face", "face_service", "id", "id_service", "gate", "gate_service")
+
+
+def _endpoints(known: Known) -> tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame]:
+    """Return endpoints by interface, by id, and gateway endpoints by VPC and service code."""
+    table = known.endpoints.lazy()
+    faces = table.drop_nulls("interface").select(
+        server_interface="interface", face="endpoint", face_service="service"
+    )
+    ids = table.select(first_owner="endpoint", id="endpoint", id_service="service")
+    gates = table.filter(pl.col("type") == "Gateway").select(
+        client_vpc="vpc",
+        specific=code(pl.col("service")),
+        gate="endpoint",
+        gate_service="service",
+    )
+
+    def one(frame: pl.LazyFrame, *keys: str) -> pl.LazyFrame:
+        return frame.unique(keys, keep="first", maintain_order=True)
+
     return (
-        frame.with_columns(first_owner=pl.col("server_owner").list.first())
-        .join(
-            faces.select("interface", face="endpoint", face_service="service"),
-            left_on="server_interface",
-            right_on="interface",
-            **shared,  # type: ignore[arg-type]
-        )
-        .join(
-            ids.select("endpoint", id="endpoint", id_service="service"),
-            left_on="first_owner",
-            right_on="endpoint",
-            **shared,  # type: ignore[arg-type]
-        )
-        .join(
-            gates.select("vpc", "gate", gateway="endpoint", gateway_service="service"),
-            left_on=["client_vpc", "specific"],
-            right_on=["vpc", "gate"],
-            **shared,  # type: ignore[arg-type]
-        )
-        .with_columns(
-            endpoint=pl.coalesce("face", "id", pl.when(by_gateway).then(pl.col("gateway"))),
-            endpoint_service=pl.coalesce(
-                "face_service",
-                "id_service",
-                pl.when(by_gateway).then(pl.coalesce(pl.col("gateway_service"), guess)),
-            ),
-        )
-        .drop(
-            "first_owner", "face", "face_service", "id", "id_service", "gateway", "gateway_service"
-        )
+        one(faces, "server_interface"),
+        one(ids, "first_owner"),
+        one(gates, "client_vpc", "specific"),
     )
 
 

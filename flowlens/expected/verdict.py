@@ -130,35 +130,38 @@ def _verdicts(
     source: str,
 ) -> pl.DataFrame:
     """Return `expected` and `why` of each case."""
-    live = hits.filter("live")
-    sure = live.filter(pl.col("doubt").is_null())
-    allowed = sure.group_by("case").agg(
-        pl.col("candidate").unique().sort().alias("allowed"),
-        pl.col("candidate").n_unique().alias("count"),
-        pl.col("text").sort_by("entry").first().alias("rule"),
-    )
-    maybe = live.drop_nulls("doubt").sort("case", "entry", "doubt", "candidate")
-    maybe = maybe.unique("case", keep="first", maintain_order=True).select(
-        "case", possible="text", doubt="doubt"
-    )
-    over = hits.filter(~pl.col("live")).sort("case", "entry", "candidate")
-    over = over.unique("case", keep="first", maintain_order=True).select(
-        "case", ended=pl.format("{} ended {}", "text", "until")
-    )
-    declared = about.filter(pl.col("doubt").is_null()).select("workload").unique()
-    declared = declared.with_columns(declared=pl.lit(value=True))
     size = pl.col("client_owner").list.len().clip(lower_bound=1).fill_null(1)
     people = workloads.select("workload", "client", "client_owner", "client_kind", size=size)
-    full = cases.select("case", "workload")
-    for table, key in (
-        (people, "workload"),
-        (declared, "workload"),
-        (allowed, "case"),
-        (maybe, "case"),
-        (over, "case"),
-    ):
-        full = full.join(table, on=key, how="left", maintain_order="left")
+    declared = about.filter(pl.col("doubt").is_null()).select("workload").unique()
+    full = cases.select("case", "workload").join(people, on="workload", maintain_order="left")
+    declared = declared.with_columns(declared=pl.lit(value=True))
+    full = full.join(declared, on="workload", how="left", maintain_order="left")
+    for table in _reasons(hits):
+        full = full.join(table, on="case", how="left", maintain_order="left")
     return full.with_columns(expected=_expected()).select("case", "expected", why=_why(source))
+
+
+def _reasons(hits: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Return, by case, what allows it, what may allow it, and what did until it ended."""
+
+    def first(rows: pl.DataFrame) -> pl.DataFrame:
+        ordered = rows.sort("case", "entry", "doubt", "candidate")
+        return ordered.unique("case", keep="first", maintain_order=True)
+
+    live = hits.filter("live")
+    allowed = (
+        live.filter(pl.col("doubt").is_null())
+        .group_by("case")
+        .agg(
+            allowed=pl.col("candidate").unique().sort(),
+            count=pl.col("candidate").n_unique(),
+            rule=pl.col("text").sort_by("entry").first(),
+        )
+    )
+    maybe = first(live.drop_nulls("doubt")).select("case", "doubt", possible="text")
+    ended = pl.format("{} ended {}", "text", "until")
+    over = first(hits.filter(~pl.col("live"))).select("case", ended=ended)
+    return allowed, maybe, over
 
 
 def _carried() -> pl.Expr:
