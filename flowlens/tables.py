@@ -103,6 +103,7 @@ FINDINGS: dict[str, pl.DataType] = {
             "packets_out": pl.UInt64,
             "packets_in": pl.UInt64,
             "records": pl.UInt64,
+            "rejected": pl.UInt64,  # of the records
             "connections": pl.UInt64,
             "hours": pl.UInt64,
         }

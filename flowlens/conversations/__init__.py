@@ -17,7 +17,7 @@ from flowlens.conversations.counting import counted, named, with_action
 from flowlens.conversations.flows import NOTHING, code, flows
 from flowlens.conversations.legs import boxes, linked
 from flowlens.conversations.roles import roles
-from flowlens.conversations.views import placed, views
+from flowlens.conversations.views import merged, placed, views
 from flowlens.tables import CONVERSATIONS
 
 if TYPE_CHECKING:
@@ -85,15 +85,16 @@ def _conversations(
     held = flows(records, words).collect(engine="streaming").lazy()
     seen = views(held, roles(held, words)).collect(engine="streaming").lazy()
     between = boxes(seen, words, known).collect()
-    standing = placed(seen, between.lazy())
-    if between["box"].is_null().all():
-        separate = standing.with_columns(leg=pl.lit(None, pl.String))
-    else:
-        separate = linked(standing.collect().lazy(), between.lazy())
+    separate = placed(seen, between.lazy()).with_columns(leg=pl.lit(None, pl.String))
+    if between["box"].is_not_null().any():
+        separate = linked(separate.drop("leg").collect().lazy(), between.lazy())
+        separate = merged(separate, least=["place", "leg"], some=[])
     if "tgw_attachment_id" in columns:
         accept = pl.select(code(pl.lit("ACCEPT"), words)).item()
         separate = with_action(separate.collect().lazy(), accept, NOTHING)
-    best = counted(separate.collect(engine="streaming").lazy(), words).collect().lazy()
+        separate = merged(separate, least=["place", "leg"], some=[])
+    held = separate.collect(engine="streaming").lazy()
+    best = counted(held, words).collect().lazy()
     gone = [name for name, field in NEEDED.items() if field not in columns]
     blank = [pl.lit(None, CONVERSATIONS[name]).alias(name) for name in gone]
     return named(best, words).with_columns(blank).collect(engine="streaming")

@@ -130,4 +130,5 @@ def _word(number: pl.Expr, words: tuple[str, ...]) -> pl.Expr:
 
 
 def _time(seconds: pl.Expr) -> pl.Expr:
-    return (seconds.cast(pl.Int64) * 1000).cast(TIME)
+    """Return the time; 0 stands for one that no record had."""
+    return pl.when(seconds > 0).then(seconds.cast(pl.Int64) * 1000).cast(TIME)

@@ -34,8 +34,8 @@ OBSERVED = ("instance", "middle")
 
 MERGE = {
     **dict.fromkeys(("bytes", "packets"), pl.Expr.sum),
-    **dict.fromkeys(("first", "service"), pl.Expr.min),
-    **dict.fromkeys(("last", "path", "raw"), pl.Expr.max),
+    **dict.fromkeys(("first", "service", "raw"), pl.Expr.min),
+    **dict.fromkeys(("last", "path"), pl.Expr.max),
     **dict.fromkeys(("syn", "syn_ack", "flagged", "local", *OBSERVED), pl.Expr.any),
 }
 
@@ -58,9 +58,9 @@ def flows(records: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
     """
     columns = frozenset(records.collect_schema().names())
     facts = _facts(columns, words)
+    one = pl.lit(1, pl.UInt64)
     coded = records.select(**_ends(columns, words), **_keys(columns, words), **facts)
-    if columns >= IDENTIFYING:
-        coded = once(coded)
+    coded = once(coded) if columns >= IDENTIFYING else coded.with_columns(records=one)
     sides = {
         f"{name}_{side}": _side(name, lo=side == "lo")
         for name in (*SENT, *HELD)
@@ -73,10 +73,10 @@ def flows(records: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
         pl.max_horizontal("src", "dst").alias("hi"),
     )
     return (
-        coded.select(*ends, "where", "what", *observed, **sides)
+        coded.select(*ends, "where", "what", "records", *observed, **sides)
         .group_by("lo", "hi", "where", "what")
         .agg(
-            pl.len().cast(pl.UInt64).alias("records"),
+            pl.sum("records"),
             *(_merge(name) for name in (*observed, *sides)),
         )
         .with_columns(**_blanks({*observed, *sides}, words))
@@ -84,13 +84,16 @@ def flows(records: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
 
 
 def once(coded: pl.LazyFrame) -> pl.LazyFrame:
-    """Keep one of each exact duplicate.
+    """Let one of each exact duplicate count, and all of them speak: add ``records``, 1 or 0.
 
     Overlapping flow logs and repeated deliveries write the same line twice; nothing in a
     record tells such copies apart, and counting both doubles the traffic. Records are compared
     by a 64-bit hash: among 100 million, two different ones share it with a chance of 1 in 3,700.
     """
-    return coded.filter(pl.struct(IDENTITY).hash().is_first_distinct())
+    first = pl.struct(IDENTITY).hash().is_first_distinct().cast(pl.UInt64)
+    return coded.with_columns(records=first).with_columns(
+        pl.col("bytes", "packets") * pl.col("records")
+    )
 
 
 def code(expr: pl.Expr, words: pl.Categorical) -> pl.Expr:
@@ -150,7 +153,7 @@ def _facts(columns: frozenset[str], words: pl.Categorical) -> dict[str, pl.Expr]
         raw, packet = f"{end}addr", f"pkt_{end}addr"
         if {raw, packet} <= columns:
             other = pl.when(pl.col(raw) != pl.col(packet))
-            facts[f"raw_{end}"] = other.then(code(pl.col(raw), words))
+            facts[f"raw_{end}"] = other.then(pl.col(raw)).cast(words)
         if f"pkt_{end}_aws_service" in columns:
             facts[f"service_{end}"] = pl.col(f"pkt_{end}_aws_service").cast(words)
     return facts
@@ -187,7 +190,7 @@ def _blanks(known: set[str], words: pl.Categorical) -> dict[str, pl.Expr]:
     """Return null columns for the facts that the log format left out."""
     types: dict[str, pl.DataType] = {
         "path": pl.UInt8(),
-        "raw": pl.UInt64(),
+        "raw": words,
         "service": words,
     }
     sided = {f"{name}_{side}": name for name in (*SENT, *HELD) for side in ("lo", "hi")}

@@ -74,8 +74,9 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame) -> pl.LazyFrame:
         server=pl.col("server_end") // END, service=pl.col("server_end") % END
     )
     rows = _marked(ends, boxes.drop_nulls("box").unique())
-    outer, inner = rows.filter("outer"), rows.filter("inner")
-    through = rows.filter(~pl.col("outer") & ~pl.col("inner"))
+    is_outer, is_inner = pl.col("outer"), pl.col("inner")
+    outer, inner = rows.filter(is_outer & ~is_inner), rows.filter(is_inner & ~is_outer)
+    through = rows.filter(is_outer == is_inner)
     outer = outer.join(through, on=[*SHARED, "server"], how="anti")
     inner = inner.join(
         through.filter(pl.col("place") == CLIENT)

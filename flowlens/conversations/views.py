@@ -9,7 +9,7 @@ import polars as pl
 
 from flowlens.conversations.flows import END, WORD
 
-__all__ = ["CLIENT", "KEY", "MIDDLE", "SERVER", "UNKNOWN", "placed", "views"]
+__all__ = ["CLIENT", "KEY", "MIDDLE", "SERVER", "UNKNOWN", "merged", "placed", "views"]
 
 #: A conversation: the client's address code, the server's end, and hour and action packed.
 KEY = ["client", "server_end", "what"]
@@ -34,21 +34,32 @@ def views(flows: pl.LazyFrame, roles: pl.LazyFrame) -> pl.LazyFrame:
         ``raw_server`` (the address that stood in for the packet's), ``instance``, ``middle``.
     """
     oriented = flows.join(roles, on=["lo", "hi"])
-    any_of = ("local_client", "local_server", "instance", "middle")
-    largest = ("last_seen", "raw_client", "raw_server", "traffic_path")
-    least, most = pl.col("sure").min(), pl.col("sure").max()
-    return (
-        oriented.select(**_columns())
-        .group_by(*KEY, "where")
-        .agg(
-            pl.sum(*SUMS),
-            pl.len().cast(pl.UInt64).alias("connections"),
-            pl.min("first_seen", "aws_service"),
-            pl.max(*largest),
-            pl.any(*any_of),
-            # One 5-tuple with flags shows who opens these; likely ones beside it agree.
-            sure=pl.when((most == 2) & (least == 0)).then(pl.lit(1, pl.UInt8)).otherwise(most),
-        )
+    raw = ["raw_client", "raw_server"]  # texts until here: codes have no order of their own
+    one = pl.lit(1, pl.UInt64)
+    seen = merged(
+        oriented.select(**_columns(), connections=one),
+        least=raw,
+        some=["local_client", "local_server", "instance", "middle"],
+    )
+    return seen.with_columns(pl.col(raw).to_physical().cast(pl.UInt64))
+
+
+def merged(rows: pl.LazyFrame, *, least: list[str], some: list[str]) -> pl.LazyFrame:
+    """Merge rows of one conversation at one observer.
+
+    Args:
+        rows: with `KEY`, ``where``, `SUMS`, ``connections``, times, ``sure`` and services.
+        least: further columns of which the least value is kept.
+        some: further columns that are true where any row's is.
+    """
+    low, high = pl.col("sure").min(), pl.col("sure").max()
+    return rows.group_by(*KEY, "where").agg(
+        pl.sum(*SUMS, "connections"),
+        pl.min("first_seen", "aws_service", *least),
+        pl.max("last_seen", "traffic_path"),
+        *(pl.any(name) for name in some),
+        # One 5-tuple with flags shows who opens these; likely ones beside it agree.
+        sure=pl.when((high == 2) & (low == 0)).then(pl.lit(1, pl.UInt8)).otherwise(high),
     )
 
 
