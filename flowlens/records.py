@@ -1,6 +1,6 @@
 """Records: the flow-log lines of a source as one lazy, typed frame, and an account of the rest."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,7 +12,7 @@ from polars.io.plugins import register_io_source
 from flowlens.errors import UsageError
 from flowlens.layouts import survey
 from flowlens.ledger import Ledger
-from flowlens.reading import hand_on, readings
+from flowlens.reading import ahead, hand_on, readings
 from flowlens.sources import Aws, Object, Window, list_objects
 from flowlens.sources.listing import Source
 from flowlens_parsers import Batch, FormatError, read
@@ -106,9 +106,12 @@ class _Scan:
         wanted = columns if columns is not None else [*self.fields, *self.extra, "flow_log"]
         roots = [] if predicate is None else predicate.meta.root_names()
         needed = list(dict.fromkeys([*wanted, *roots]))
-        yield from hand_on(self._frames(needed), wanted, predicate, limit, size)
+        frames = self._frames(needed)
+        # Reading ahead of a limit would read, and book, what nobody asked for.
+        flow = frames if limit is not None else ahead(frames)
+        yield from hand_on(flow, wanted, predicate, limit, size)
 
-    def _frames(self, needed: list[str]) -> Iterator[pl.DataFrame]:
+    def _frames(self, needed: list[str]) -> Generator[pl.DataFrame]:
         """Yield the needed columns of every object, in order."""
         window = self.ledger.window
         time = ("start", "end") if window.bounded else ()

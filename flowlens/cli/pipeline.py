@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from flowlens import filters, output, times
+from flowlens import output, times
 from flowlens.cli import console
 from flowlens.cli.options import Grounds, Reading, Writing
 from flowlens.errors import InputError
@@ -165,13 +165,19 @@ class Job:
 
     def severe(self, found: pl.DataFrame, level: str) -> bool:
         """Say whether any finding is at or above a level."""
+        from flowlens import filters
+
         severe = filters.expression(f"severity >= {level}", found.schema)
         return not found.filter(severe).is_empty()
 
     def kept(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Keep the rows that ``--where`` describes."""
         text = self.reading.where
-        return filters.where(frame, text, now=self.now) if text is not None else frame
+        if text is None:
+            return frame
+        from flowlens import filters
+
+        return filters.where(frame, text, now=self.now)
 
     def redacted(self, *frames: pl.LazyFrame) -> list[pl.LazyFrame]:
         """Hide what ``--redact`` names, with the same pseudonyms in every frame."""

@@ -3,15 +3,15 @@
 import os
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import polars as pl
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from flowlens import words
 from flowlens.output import flat
+
+if TYPE_CHECKING:  # only a terminal needs it
+    from rich.console import Console
 
 __all__ = ["Shown", "show"]
 
@@ -53,6 +53,8 @@ class Shown:
 
 def show(frame: pl.LazyFrame, stream: TextIO, name: str, limit: int | None = None) -> Shown:
     """Print a table, `limit` rows of it or `ROWS`."""
+    from rich.console import Console
+
     console = Console(
         file=stream,
         highlight=False,
@@ -76,8 +78,11 @@ def show(frame: pl.LazyFrame, stream: TextIO, name: str, limit: int | None = Non
     return Shown(rows.height, more, tuple(column for column in cells if column not in kept))
 
 
-def _print(console: Console, rows: pl.DataFrame, cells: dict[str, list[str]]) -> None:
+def _print(console: "Console", rows: pl.DataFrame, cells: dict[str, list[str]]) -> None:
     """Lay the cells out."""
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for at, column in enumerate(cells, 1):
         right = rows.schema[column].is_numeric()

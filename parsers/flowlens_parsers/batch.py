@@ -29,7 +29,7 @@ TEXT = 200
 
 #: Bytes of text that are parsed at once: large enough to hide the cost of a call, small enough to
 #: stay near the processor.
-SIZE = 4 << 20
+SIZE = 8 << 20
 
 COVERAGE: dict[str, pl.DataType] = {
     "observer": pl.String(),  # interface, or nat-…, or tgw-attach-…
