@@ -91,6 +91,7 @@ def _graph(edges: pl.DataFrame, path: Path) -> None:
 
 
 def per_object(job: Job) -> dict[str, dict[str, int]]:
-    """Return the lines and headers of each object."""
-    rows = job.ledger.objects().iter_rows(named=True)
-    return {row["source"]: {"lines": row["lines"], "headers": row["headers"]} for row in rows}
+    """Return what was counted in each object."""
+    objects = job.ledger.objects()
+    counts = [name for name, dtype in objects.schema.items() if dtype.is_integer()]
+    return {row["source"]: {n: row[n] for n in counts} for row in objects.iter_rows(named=True)}

@@ -60,11 +60,15 @@ def judge(
     columns = {**subjects.COLUMNS, **targets.COLUMNS, "domains": pl.List(DOMAIN)}
     missing = [pl.lit(None, d).alias(n) for n, d in columns.items() if n not in edges.columns]
     full = edges.drop("expected", "why", strict=False).with_columns(*missing)
-    outgoing = egress(full, known)
-    full = full.with_row_index("position")
-    judged = _judge(full.filter(outgoing), document, inventory, learn_until, known)
-    other = full.filter(~outgoing).with_columns(
-        expected=pl.lit("unknown"), why=pl.lit("not egress: the client is outside")
+    full = full.with_columns(judged=egress(full, known)).with_row_index("position")
+    to = pl.col("server").is_not_null()
+    judged = _judge(
+        full.filter(pl.col("judged") & to).drop("judged"), document, inventory, learn_until, known
+    )
+    nowhere = pl.lit("the log has no server address")
+    arrived = pl.lit("not egress: the client is outside")
+    other = full.filter(~(pl.col("judged") & to)).with_columns(
+        expected=pl.lit("unknown"), why=pl.when("judged").then(nowhere).otherwise(arrived)
     )
     every = pl.concat([judged, other.select(judged.columns)]).sort("position")
     kept = [name for name in edges.columns if name not in ("expected", "why")]

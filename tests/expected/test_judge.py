@@ -207,3 +207,9 @@ def test_without_document_and_baseline_everything_is_unknown() -> None:
         orient="row",
     )
     assert judge(frame)["expected"].to_list() == ["unknown", "unknown"]
+
+
+def test_a_missing_server_address_is_unknown_never_unexpected() -> None:
+    """A log format may hide the far address; nothing can be said against it then."""
+    entry = "  - {from: {function: payments}, to: [{cidr: 192.0.2.1/32, ports: [tcp/443]}]}\n"
+    assert verdicts(entry, edge(server=None, destination=None)) == ["unknown"]
