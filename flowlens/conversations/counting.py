@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from flowlens.conversations.flows import END, HOUR, WORD, text
+from flowlens.conversations.flows import END, HOUR, NOTHING, WORD, text
 from flowlens.conversations.views import KEY
 from flowlens.tables import CONVERSATIONS, TIME
 
@@ -74,14 +74,7 @@ def named(best: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
         best: what `counted` returns.
         words: the dictionary of the codes.
     """
-    rows = best.with_row_index("row")
-    several = (
-        rows.filter(pl.col("seen_by").is_not_null())
-        .select("row", pl.col("seen_by").list.unique())
-        .explode("seen_by", empty_as_null=False)
-        .group_by("row")
-        .agg(several=text(pl.col("seen_by"), words).drop_nulls().sort())
-    )
+    seen_by = text(pl.element(), words).drop_nulls().sort()
     observer = text(pl.col("where") // WORD, words)
     columns = {
         "hour": _time(pl.col("what") // WORD * HOUR),
@@ -95,9 +88,13 @@ def named(best: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
         "last_seen": _time(pl.col("last_seen")),
         "orientation": _word(pl.col("sure"), SURE),
         "vantage": _word(pl.col("place"), PLACES),
-        "observers": pl.coalesce("several", pl.concat_list(observer).list.drop_nulls()),
+        "observers": pl.coalesce(
+            pl.col("seen_by").list.unique().list.eval(seen_by),
+            pl.when(observer.is_not_null()).then(pl.concat_list(observer)),
+            pl.lit([], pl.List(pl.String)),
+        ),
     }
-    shown = ordered(rows.join(several, on="row", how="left"), words).with_columns(**columns)
+    shown = ordered(best, words).with_columns(**columns)
     return shown.select(pl.col(name).cast(dtype) for name, dtype in CONVERSATIONS.items())
 
 
@@ -106,22 +103,16 @@ def ordered(rows: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
 
     Sorting by the texts' ranks is several times faster than by the texts.
     """
-    keys = {
-        "client": pl.col("client"),
-        "server": pl.col("server_end") // END,
-        "action": pl.col("what") % WORD,
-    }
-    codes = pl.concat(rows.select(code=key) for key in keys.values()).unique()
-    ranks = codes.with_columns(turn=text(pl.col("code"), words).rank("dense").fill_null(0))
-    rows = rows.with_columns(**{f"{name}_code": key for name, key in keys.items()})
-    for name in keys:
-        turn = ranks.rename({"code": f"{name}_code", "turn": f"{name}_turn"})
-        rows = rows.join(turn, on=f"{name}_code", how="left")
-    turns = {name: pl.col(f"{name}_turn").cast(pl.UInt64) for name in keys}
+    ranks = words.categories.to_series().rank("dense").cast(pl.UInt64)
+
+    def turn(codes: pl.Expr) -> pl.Expr:
+        return pl.lit(ranks).gather(pl.when(codes < NOTHING).then(codes)).fill_null(0)
+
+    end = pl.col("server_end")
     return rows.sort(
-        pl.col("what") // WORD * WORD + turns["client"],
-        turns["server"] * END + pl.col("server_end") % END,
-        turns["action"],
+        pl.col("what") // WORD * WORD + turn(pl.col("client")),
+        turn(end // END) * END + end % END,
+        turn(pl.col("what") % WORD),
     )
 
 
