@@ -277,7 +277,7 @@ def _nat() -> dict[str, Any]:
 
 
 def _endpoints() -> list[dict[str, Any]]:
-    made = (
+    made: tuple[tuple[str, str, str, list[str]], ...] = (
         (S3_ENDPOINT, "Gateway", "s3", []),
         ("vpce-0a5ec00000000000a", "Interface", "secretsmanager", [FACE_OF["secrets"]]),
         ("vpce-0a50500000000000b", "Interface", "sqs", [FACE_OF["queue"]]),

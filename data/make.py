@@ -20,11 +20,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from account import ACCOUNT, FACE_OF, FACES, REGION, VPC, capture
-from records import CUSTOM, DEFAULT, Record, overlapping, private, public, silence
-from traffic import BEGIN, END, HOUR, NAMES, Session, parts, sessions
+from data.account import ACCOUNT, FACE_OF, FACES, REGION, VPC, capture
+from data.records import CUSTOM, DEFAULT, Record, overlapping, private, public, silence
+from data.traffic import BEGIN, END, HOUR, NAMES, Session, parts, sessions
 
 HERE = Path(__file__).parent
 SEED = 20_261_121

@@ -4,13 +4,18 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from account import ACCOUNT, FACE_OF, FACES, INSTANCES, SUBNETS, VPC, address
-from traffic import BEGIN, END, HOUR, TCP, Part, Session, inside, parts
+from data.account import ACCOUNT, FACE_OF, FACES, INSTANCES, SUBNETS, VPC, address
+from data.traffic import BEGIN, END, HOUR, TCP, Part, Session, inside, parts
 
 Record = dict[str, Any]
 
 #: Fields of the flow log over the private subnets, in its own order.
-CUSTOM = ["version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets", "bytes", "start", "end", "action", "log-status", "vpc-id", "subnet-id", "instance-id", "tcp-flags", "type", "pkt-srcaddr", "pkt-dstaddr", "flow-direction", "traffic-path", "pkt-src-aws-service", "pkt-dst-aws-service"]
+CUSTOM = [
+    *("version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport"),
+    *("protocol", "packets", "bytes", "start", "end", "action", "log-status", "vpc-id"),
+    *("subnet-id", "instance-id", "tcp-flags", "type", "pkt-srcaddr", "pkt-dstaddr"),
+    *("flow-direction", "traffic-path", "pkt-src-aws-service", "pkt-dst-aws-service"),
+]
 DEFAULT = CUSTOM[:14]
 
 PATHS = {"nat": 1, "inside": 1, "gateway": 7, "six": 8}

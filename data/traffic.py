@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import or_
 from random import Random
 
-from account import FACE_OF, FACES, IPV6, address
+from data.account import FACE_OF, FACES, IPV6, address
 
 BEGIN = int(datetime(2026, 11, 20, 18, tzinfo=UTC).timestamp())
 END = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp())
@@ -93,7 +93,9 @@ HABITS = (
     Habit("payments", "secrets", 443, 2, (1, 3), (1_500, 2_500), (5_000, 7_000), "inside"),
     Habit("mail", "smtp.mail.example", 587, 5, (2, 12), (3_000, 60_000), (900, 2_000)),
     Habit("mail", "queue", 443, 5, (1, 40), (900, 3_000), (2_000, 9_000), "inside"),
-    Habit("images", "images.cdn.example", 443, 7, (1, 30), (2_000, 9_000), (40_000, 900_000), "six"),
+    Habit(
+        "images", "images.cdn.example", 443, 7, (1, 30), (2_000, 9_000), (40_000, 900_000), "six",
+    ),
     Habit(
         "images", "shop-exports.s3.us-east-1.amazonaws.com", 443, 4, (1, 9), (20_000, 400_000),
         (20_000, 200_000), "gateway",
@@ -159,7 +161,10 @@ def _pooled(rng: Random) -> Iterator[Session]:
 def intruder(rng: Random) -> Iterator[Session]:
     """One of the functions behind the shared interface was taken over on the second day."""
     start = BEGIN + 8 * HOUR + 660  # 02:11
-    port = lambda: rng.randrange(32_768, 61_000)  # noqa: E731 - one word for one draw
+
+    def port() -> int:
+        return rng.randrange(32_768, 61_000)
+
     yield Session(
         "orders", "203.0.113.66", 443, start, 9, (14, 2_310), (1_310, 1_842_113), port(),
         name="cdn.update-check.example",
@@ -237,11 +242,11 @@ def _flags(session: Session, *, out: bool, first: bool, last: bool) -> int:
     return (2 if out else 18) * first | 1 * last
 
 
-def inside(address: str, at: int) -> str | None:
+def inside(at_address: str, at: int) -> str | None:
     """Return the interface that held an inside address at a time."""
     for name, (_, own, _) in FACES.items():
         gone = name == FACE_OF["old batch"] and at >= BEGIN + 12 * HOUR
         unborn = name == FACE_OF["nightly"] and at < BEGIN + 12 * HOUR
-        if own == address and not gone and not unborn:
+        if own == at_address and not gone and not unborn:
             return name
     return None

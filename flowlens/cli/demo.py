@@ -30,9 +30,7 @@ def demo(output: Path) -> None:
     from flowlens.cli.report import write
 
     case = demo_case()
-    logs = sorted(
-        str(path) for path in case.rglob("*") if path.name.endswith((".log.gz", ".parquet"))
-    )
+    logs = [str(case / "flowlogs")]
     names = [str(path) for path in sorted(case.rglob("*resolver*"))]
     ranges = case / "ip-ranges.json"
     grounds = Grounds(
