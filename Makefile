@@ -1,6 +1,6 @@
 BIN := .venv/bin
 
-.PHONY: help demo test check clean
+.PHONY: help demo test check bench clean
 help:                  ## Show these targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/'
 
@@ -8,6 +8,7 @@ help:                  ## Show these targets
 	python3 -m venv --clear .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable . --group dev
+	$(BIN)/python -m compileall -q flowlens parsers graphs
 	touch $@
 
 demo: .venv/ready      ## Run the whole investigation on the sample in data/
@@ -20,6 +21,9 @@ check: .venv/ready     ## Lint and type-check
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+
+bench: .venv/ready     ## Measure against DuckDB on a million records
+	$(BIN)/python benchmarks/conversations.py
 
 clean:                 ## Remove the environment
 	rm -rf .venv

@@ -60,6 +60,7 @@ def test_sentence() -> None:
         "packets_out": 2000,
         "packets_in": 900,
         "records": 323,
+        "rejected": 0,
         "connections": 4,
         "hours": 1,
     }
