@@ -28,20 +28,8 @@ TYPES = {
     **dict.fromkeys(("packets", "bytes", "start", "end"), "BIGINT"),
 }
 FIELDS = [
-    "version",
-    "account-id",
-    "interface-id",
-    "srcaddr",
-    "dstaddr",
-    "srcport",
-    "dstport",
-    "protocol",
-    "packets",
-    "bytes",
-    "start",
-    "end",
-    "action",
-    "log-status",
+    *("version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport"),
+    *("protocol", "packets", "bytes", "start", "end", "action", "log-status"),
 ]
 COLUMNS = ", ".join(f"'{name}': '{TYPES.get(name, 'VARCHAR')}'" for name in FIELDS)
 QUERY = """
