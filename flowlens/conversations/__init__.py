@@ -87,7 +87,7 @@ def _conversations(
     between = boxes(seen, words, known).collect()
     separate = placed(seen, between.lazy()).with_columns(leg=pl.lit(None, pl.String))
     if between["box"].is_not_null().any():
-        separate = linked(separate.drop("leg").collect().lazy(), between.lazy())
+        separate = linked(separate.drop("leg").collect().lazy(), between.lazy(), words)
         separate = merged(separate, least=["place", "leg"], some=[])
     if "tgw_attachment_id" in columns:
         accept = pl.select(code(pl.lit("ACCEPT"), words)).item()

@@ -59,12 +59,13 @@ def boxes(views: pl.LazyFrame, words: pl.Categorical, known: pl.LazyFrame | None
     return pl.concat(parts).unique()
 
 
-def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame) -> pl.LazyFrame:
+def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
     """Take away the copies among NAT legs, give outer legs their client; add ``leg``.
 
     Args:
         placed: what `views.placed` returns.
         boxes: what `boxes` returns.
+        words: the dictionary of the codes.
 
     Returns:
         the views without copies; ``leg`` is null, or `INNER` or `OUTER` for half of a
@@ -74,7 +75,9 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame) -> pl.LazyFrame:
         server=pl.col("server_end") // END, service=pl.col("server_end") % END
     )
     rows = _marked(ends, boxes.drop_nulls("box").unique())
-    is_outer, is_inner = pl.col("outer"), pl.col("inner")
+    # Who knocks on the gateway from outside is no client behind it.
+    behind = text(pl.col("client"), words).str.contains(PRIVATE).fill_null(value=False)
+    is_outer, is_inner = pl.col("outer"), pl.col("inner") & behind
     outer, inner = rows.filter(is_outer & ~is_inner), rows.filter(is_inner & ~is_outer)
     through = rows.filter(is_outer == is_inner)
     outer = outer.join(through, on=[*SHARED, "server"], how="anti")

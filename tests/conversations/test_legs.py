@@ -97,3 +97,13 @@ def test_without_an_inventory_nothing_is_linked(talk: Any) -> None:
     """Version 2 alone cannot know a gateway: both legs stay, unmarked."""
     rows = talk([inner("10.0.1.5"), outer(S)])
     assert [row["leg"] for row in rows] == [None, None]
+
+
+def test_a_knock_from_outside_is_no_leg(talk: Any, inventory: Inventory) -> None:
+    """The internet tries the gateway's address: refused, and half of nothing."""
+    knock = inner("198.51.100.7", action="REJECT")
+    rows = talk([knock, inner("10.0.1.5"), outer(S)], inventory=inventory)
+    assert shown(rows) == [
+        ("10.0.1.5", S, 100, None, ["eni-nat"]),
+        ("198.51.100.7", NAT, 100, None, ["eni-nat"]),
+    ]
