@@ -11,6 +11,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from hypothesis import settings
+
+# A landing run is repeatable; runs at a desk go on looking for new cases.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 PUBLISHED = Path(__file__).parent.parent.parent / "shared" / "fixtures"
 

@@ -44,7 +44,9 @@ def boxes(views: pl.LazyFrame, words: pl.Categorical, known: pl.LazyFrame | None
     views = views.with_columns(observer=pl.col("where") // WORD)
     holder = pl.col("instance").fill_null(value=False)
     masking = views.filter(pl.col("raw_server").is_not_null() & ~holder)
-    public = ~text(pl.col("client"), words).str.contains(PRIVATE)
+    # Only a NAT gateway shows its own public address as a client; the rest pass clients on.
+    translates = text(pl.col("observer"), words).str.starts_with("nat-")
+    public = translates & ~text(pl.col("client"), words).str.contains(PRIVATE)
     named = (
         views.select("observer", "client")
         .unique()
