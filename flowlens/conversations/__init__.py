@@ -72,20 +72,24 @@ def conversations(records: pl.LazyFrame, inventory: "Inventory | None" = None) -
     ('10.0.0.5', 443, 100, 900)
     """
     columns = frozenset(records.collect_schema().names())
-    known = None if inventory is None else _known(inventory)
+    known = None if inventory is None else (_known(inventory), _held(inventory))
     return pl.defer(lambda: _conversations(records, columns, known), schema=CONVERSATIONS)
 
 
 def _conversations(
-    records: pl.LazyFrame, columns: frozenset[str], known: pl.LazyFrame | None
+    records: pl.LazyFrame,
+    columns: frozenset[str],
+    known: tuple[pl.LazyFrame, pl.LazyFrame] | None,
 ) -> pl.DataFrame:
     # Flows and views are each used several times and are small against the records: they are
     # the two places where a frame is held.
     words = pl.Categorical(pl.Categories.random("flowlens"))
     held = flows(records, words).collect(engine="streaming").lazy()
     seen = views(held, roles(held, words)).collect(engine="streaming").lazy()
-    between = boxes(seen, words, known).collect()
-    separate = placed(seen, between.lazy()).with_columns(leg=pl.lit(None, pl.String))
+    between = boxes(seen, words, known and known[0]).collect()
+    nobody = pl.LazyFrame(schema=dict.fromkeys(("observer", "address"), pl.String))
+    owned = (known[1] if known else nobody).select(code(pl.all(), words))
+    separate = placed(seen, between.lazy(), owned).with_columns(leg=pl.lit(None, pl.String))
     if between["box"].is_not_null().any():
         separate = linked(separate.drop("leg").collect().lazy(), between.lazy(), words)
         separate = merged(separate, least=["place", "leg"], some=[])
@@ -112,3 +116,10 @@ def _known(inventory: "Inventory") -> pl.LazyFrame:
         .explode("box")
         .with_columns(pl.col("box").cast(pl.String))
     )
+
+
+def _held(inventory: "Inventory") -> pl.LazyFrame:
+    """Return ``observer`` and ``address`` of the interfaces that the inventory knows."""
+    from flowlens.inventory import addresses
+
+    return addresses(inventory).lazy().select(observer="interface_id", address="address").unique()

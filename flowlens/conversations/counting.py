@@ -11,15 +11,22 @@ __all__ = ["counted", "named", "with_action"]
 PLACES = ("client", "server", "unknown", "middle")
 SURE = ("guess", "likely", "certain")
 
-MOST = 2**30 - 1  # packets are told apart up to here; above, the observer's name decides
+#: A conversation over all its hours.
+THREAD = ["client", "server_end", "action"]
+
+MOST = 2**28 - 1  # packets are told apart up to here; above, the observer's name decides
+LAST = 2**63  # a rank behind all others
+WINDOW = 660  # seconds: the longest capture window, and how far its ends may be wrong
+UNSURE = 60  # seconds by which a record's end may be wrong (user guide, start and end)
+HOP = 2  # seconds from one observer to the next
 
 
 def counted(views: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
     """Keep the best view of each conversation.
 
     The client's own interface comes first, then the server's, then one whose place is not
-    known, then what passes traffic on; among equals the view with the most packets (a flow log
-    that covers only part of the hour has fewer), then the observer's name.
+    known, then what passes traffic on; among equals a flow log that was on for all of it, then
+    the one with the most packets over all hours, so that hours add up, then the observer's name.
 
     Args:
         views: placed views, with ``leg``.
@@ -29,14 +36,19 @@ def counted(views: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
         one view for each `KEY`, and ``seen_by``: the codes of all its observers, or null where
         there is only the one.
     """
-    seen = views.with_columns(several=pl.len().over(KEY) > 1)
+    thread = views.with_columns(action=pl.col("what") % WORD)
+    where = pl.col("where")
+    several = where.min().over(THREAD) != where.max().over(THREAD)
+    seen = thread.with_columns(several=several).collect().lazy()
     alone = seen.filter(~pl.col("several")).with_columns(seen_by=pl.lit(None, pl.List(pl.UInt64)))
-    ranked = seen.filter("several").with_columns(rank=_rank(words))
+    on = seen.group_by("where").agg(on=pl.min("first_seen"), off=pl.max("last_seen"))
+    ranked = seen.filter("several").join(on, on="where").with_columns(rank=_rank(words))
+    ranked = _moved(ranked.drop("on", "off").collect().lazy())
     best = ranked.group_by(KEY).agg(
         rank=pl.min("rank"), seen_by=(pl.col("where") // WORD).implode()
     )
     kept = ranked.join(best, on=[*KEY, "rank"]).drop("rank")
-    return pl.concat([alone, kept]).drop("several")
+    return pl.concat([alone, kept]).drop("several", "action")
 
 
 def _rank(words: pl.Categorical) -> pl.Expr:
@@ -44,26 +56,74 @@ def _rank(words: pl.Categorical) -> pl.Expr:
     observer = text(pl.col("where") // WORD, words).fill_null("")
     log = text(pl.col("where") % WORD, words).fill_null("")
     turn = pl.struct(observer.alias("observer"), log.alias("log")).rank("dense")
-    packets = (pl.col("packets_out") + pl.col("packets_in")).clip(0, MOST)
-    standing = pl.col("place").cast(pl.UInt64) * (MOST + 1) + (MOST - packets)
-    return standing * WORD + turn.cast(pl.UInt64)
+    late = pl.col("on") > pl.col("first_seen").min().over(KEY) + WINDOW
+    early = pl.col("off") + WINDOW < pl.col("last_seen").max().over(KEY)
+    packets = (pl.col("packets_out") + pl.col("packets_in")).sum().over(*THREAD, "where")
+    place = pl.col("place").cast(pl.UInt64) * 2 + (late | early).cast(pl.UInt64)
+    return (place * (MOST + 1) + (MOST - packets.clip(0, MOST))) * WORD + turn.cast(pl.UInt64)
+
+
+def _moved(ranked: pl.LazyFrame) -> pl.LazyFrame:
+    """Give views to the neighbouring hour whose kept view holds their traffic already.
+
+    Windows of two observers start at different seconds, so a record that starts before the full
+    hour at one of them is two records, one in each hour, at the other.
+    """
+    best = ranked.join(ranked.group_by(KEY).agg(pl.min("rank")), on=[*KEY, "rank"])
+    held = best.with_columns(step=_held())
+    stays = _beside("step", 1) == 0, _beside("step", -1) == 0
+    step = pl.col("step")
+    back = pl.when((step == 1) & stays[0]).then(_beside("what", 1))
+    to = back.when((step == -1) & stays[1]).then(_beside("what", -1))
+    moves = held.select(*KEY, to=to).drop_nulls("to")
+    moved = ranked.join(moves, on=KEY, how="left")
+    return moved.with_columns(
+        rank=pl.when(pl.col("to").is_null()).then("rank").otherwise(pl.lit(LAST, pl.UInt64)),
+        what=pl.coalesce("to", "what"),
+    ).drop("to")
+
+
+def _held() -> pl.Expr:
+    """Return 1 where the hour before holds a kept view's traffic, -1 where the next does, or 0."""
+
+    def near(step: int) -> pl.Expr:
+        here, there = pl.col("what") // WORD, _beside("what", step) // WORD
+        apart = here.cast(pl.Int64) - there.cast(pl.Int64)
+        return (apart == step) & (_beside("where", step) != pl.col("where"))
+
+    place = pl.col("place")
+    before = near(1) & (_beside("place", 1) <= place)
+    before &= pl.col("last_seen") <= _beside("last_seen", 1) + UNSURE
+    after = near(-1) & (_beside("place", -1) < place)
+    after &= pl.col("first_seen") + HOP >= _beside("first_seen", -1)
+    return pl.when(before).then(1).when(after).then(-1).otherwise(0)
+
+
+def _beside(name: str, step: int) -> pl.Expr:
+    """Return the column's value `step` hours with a kept view before, in the same thread."""
+    return pl.col(name).shift(step).over(THREAD, order_by="what")
 
 
 def with_action(views: pl.LazyFrame, accept: int, missing: int) -> pl.LazyFrame:
-    """Give views without an action (transit gateways) the ACCEPT that another observer saw.
+    """Give views without an action (transit gateways) the ACCEPT that an observer saw, any hour.
 
     Args:
         views: placed views.
         accept: the code of ``ACCEPT``.
         missing: the code of null.
     """
+    ends = KEY[:2]
     action = pl.col("what") % WORD
-    key = [*KEY[:2], "hour"]
-    hours = views.with_columns(hour=pl.col("what") // WORD)
-    accepted = hours.filter(action == accept).select(*key, accepted="what").unique()
-    known = pl.when(action == missing).then(pl.coalesce("accepted", "what")).otherwise("what")
+    accepted = views.filter(action == accept).select(*ends, accepted=pl.lit(value=True)).unique()
+    known = (
+        pl.when((action == missing) & pl.col("accepted"))
+        .then(pl.lit(accept, pl.UInt64))
+        .otherwise(action)
+    )
     return (
-        hours.join(accepted, on=key, how="left").with_columns(what=known).drop("accepted", "hour")
+        views.join(accepted, on=ends, how="left")
+        .with_columns(what=pl.col("what") - action + known)
+        .drop("accepted")
     )
 
 

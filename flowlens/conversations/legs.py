@@ -10,7 +10,7 @@ rest stays as two, marked.
 
 import polars as pl
 
-from flowlens.conversations.flows import END, WORD, text
+from flowlens.conversations.flows import END, HOUR, WORD, text
 from flowlens.conversations.views import CLIENT, MIDDLE
 from flowlens.conversations.witnesses import PRIVATE
 
@@ -31,9 +31,9 @@ PASSING = r"^(nat|tgw-attach)-"
 def boxes(views: pl.LazyFrame, words: pl.Categorical, known: pl.LazyFrame | None) -> pl.LazyFrame:
     """Return ``observer`` and ``box`` (codes): what passes traffic on, and its NAT addresses.
 
-    An interface that puts its own address in the place of the packet's destination, and is no
-    instance's, is one; so is every gateway of the inventory, and a regional NAT gateway, whose
-    addresses are the public ones that it shows as clients.
+    An interface that puts its own address in the place of the packet's destination, speaks to the
+    same server itself, and is no instance's, is one; so is every gateway of the inventory, and a
+    regional NAT gateway, whose addresses are the public ones that it shows as clients.
 
     Args:
         views: what `views.views` returns.
@@ -42,8 +42,14 @@ def boxes(views: pl.LazyFrame, words: pl.Categorical, known: pl.LazyFrame | None
             gateway does not translate addresses.
     """
     views = views.with_columns(observer=pl.col("where") // WORD)
-    holder = pl.col("instance").fill_null(value=False)
-    masking = views.filter(pl.col("raw_server").is_not_null() & ~holder)
+    holders = views.filter(pl.col("instance")).select("observer")
+    # The outer leg beside it tells a gateway from a node that stands in for its pods.
+    outer = views.select("observer", "server_end", raw_server="client")
+    masking = (
+        views.filter(pl.col("raw_server").is_not_null())
+        .join(holders, on="observer", how="anti")
+        .join(outer, on=["observer", "server_end", "raw_server"], how="semi")
+    )
     # Only a NAT gateway shows its own public address as a client; the rest pass clients on.
     translates = text(pl.col("observer"), words).str.starts_with("nat-")
     public = translates & ~text(pl.col("client"), words).str.contains(PRIVATE)
@@ -82,14 +88,9 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> 
     is_outer, is_inner = pl.col("outer"), pl.col("inner") & behind
     outer, inner = rows.filter(is_outer & ~is_inner), rows.filter(is_inner & ~is_outer)
     through = rows.filter(is_outer == is_inner)
-    outer = outer.join(through, on=[*SHARED, "server"], how="anti")
-    inner = inner.join(
-        through.filter(pl.col("place") == CLIENT)
-        .select(*SEEN, counted=pl.lit(value=True))
-        .unique(),
-        on=SEEN,
-        how="left",
-    )
+    spanned = _spanned(through)
+    outer = outer.join(spanned, on=[*SHARED, "server"], how="anti")
+    inner = inner.join(_counted(spanned, inner), on=[*SEEN, "observer"], how="left")
     pairs = inner.group_by(SHARED).agg(
         only=pl.when(pl.col("client").n_unique() == 1).then(pl.col("client").first()),
         copies=pl.col("counted").fill_null(value=False).all(),
@@ -112,6 +113,21 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> 
             ).select(*columns, leg=alone),
         ]
     )
+
+
+def _spanned(views: pl.LazyFrame) -> pl.LazyFrame:
+    """Let views whose last record reaches into the next hour stand there too."""
+    reach = (pl.col("last_seen") + 1) // HOUR > pl.col("what") // WORD
+    return pl.concat([views, views.filter(reach).with_columns(pl.col("what") + WORD)])
+
+
+def _counted(through: pl.LazyFrame, inner: pl.LazyFrame) -> pl.LazyFrame:
+    """Return ``counted`` for inner legs that the client, or the same gateway, wrote in full."""
+    own = inner.select(*SEEN, "observer").join(
+        through.filter(pl.col("place") == CLIENT).select(SEEN), on=SEEN, how="semi"
+    )
+    same = inner.join(through, on=[*SEEN, "observer"], how="semi").select(*SEEN, "observer")
+    return pl.concat([own, same]).unique().with_columns(counted=pl.lit(value=True))
 
 
 def _single() -> pl.Expr:

@@ -95,27 +95,46 @@ def _columns() -> dict[str, pl.Expr]:
     }
 
 
-def placed(views: pl.LazyFrame, boxes: pl.LazyFrame) -> pl.LazyFrame:
-    """Add ``own``, the observer's own address, and ``place``, where it stands.
+def placed(views: pl.LazyFrame, boxes: pl.LazyFrame, held: pl.LazyFrame) -> pl.LazyFrame:
+    """Add ``place``, where an observer stands.
 
     An interface's own address is in every record that it writes, as source or destination,
     because AWS puts the interface's primary address there even where the packet's is another.
-    The one address common to all views of an observer is therefore its own; where two are
-    (a single pair of addresses), flow-direction tells which.
+    The one address common to all views of an observer is therefore its own. Where none is (it
+    has addresses of both families), it is the one of the two that more of its views have; where
+    two are (a single pair of addresses), it is the one that fewer observers know. The inventory
+    and flow-direction come before both.
 
     Args:
         views: what `views` returns.
         boxes: ``observer`` and ``box`` (codes): interfaces known to pass traffic on, and
             their addresses.
+        held: ``observer`` and ``address`` (codes): which interface holds which address, as far
+            as the inventory tells.
     """
     near = {
         "near_client": pl.coalesce("raw_client", "client"),
         "near_server": pl.coalesce("raw_server", pl.col("server_end") // END),
     }
-    named = views.with_columns(observer=pl.col("where") // WORD, **near)
-    total = named.group_by("observer").agg(total=pl.len())
+    observer, server = pl.col("where") // WORD, pl.col("server_end") // END
+    named = views.with_columns(observer=observer, server=server, **near)
+    known = boxes.group_by("observer").agg(boxed=pl.lit(value=True).first())
+    joined = named.join(_own(named), on="observer", how="left")
+    joined = joined.join(_torn(joined), on=["observer", *near], how="left")
+    joined = joined.join(known, on="observer", how="left")
+    for side in ("client", "server"):
+        holds = held.unique().with_columns(pl.lit(value=True).alias(f"holds_{side}"))
+        keys = ["observer", side]
+        joined = joined.join(holds.rename({"address": side}), on=keys, how="left")
+    added = ["own", "less", "holder", "boxed", "holds_client", "holds_server"]
+    return joined.with_columns(place=_place()).drop(*near, *added, "server")
+
+
+def _own(named: pl.LazyFrame) -> pl.LazyFrame:
+    """Return ``own``, the one address that all views of an observer share, and ``holder``."""
+    total = named.group_by("observer").agg(total=pl.len(), holder=pl.any("instance"))
     common = (
-        pl.concat(named.select("observer", address=name) for name in near)
+        pl.concat(named.select("observer", address=f"near_{side}") for side in ("client", "server"))
         .group_by("observer", "address")
         .agg(times=pl.len())
         .join(total, on="observer")
@@ -124,9 +143,26 @@ def placed(views: pl.LazyFrame, boxes: pl.LazyFrame) -> pl.LazyFrame:
     own = common.group_by("observer").agg(
         own=pl.when(pl.len() == 1).then(pl.col("address").first())
     )
-    known = boxes.group_by("observer").agg(boxed=pl.lit(value=True).first())
-    joined = named.join(own, on="observer", how="left").join(known, on="observer", how="left")
-    return joined.with_columns(own=pl.coalesce(_directed(), "own"), place=_place()).drop(*near)
+    return total.select("observer", "holder").join(own, on="observer", how="left")
+
+
+def _torn(named: pl.LazyFrame) -> pl.LazyFrame:
+    """Return ``less``: the own address of each pair at observers without one common address."""
+    near = ("near_client", "near_server")
+    count = pl.concat(named.select("observer", "own", address=end) for end in near)
+    times = count.group_by("observer", "address").agg(pl.len().cast(pl.Int64), pl.first("own"))
+    spread = times.group_by("address").agg(spread=pl.len().cast(pl.Int64))
+    torn = named.filter(pl.col("own").is_null()).select("observer", *near).unique()
+    for end in near:
+        of = times.select("observer", "len", **{end: "address"})
+        wide = spread.rename({"address": end, "spread": f"spread_{end}"})
+        torn = torn.join(of.rename({"len": f"len_{end}"}), on=["observer", end], how="left")
+        torn = torn.join(wide, on=end, how="left")
+    more = pl.col("len_near_client") - pl.col("len_near_server")
+    fewer = pl.col("spread_near_server") - pl.col("spread_near_client")
+    sign = pl.when(more != 0).then(more).otherwise(fewer)
+    less = pl.when(sign > 0).then("near_client").when(sign < 0).then("near_server")
+    return torn.select("observer", *near, less=less)
 
 
 def _directed() -> pl.Expr:
@@ -142,14 +178,21 @@ def _place() -> pl.Expr:
     """Return where the observer stands: `CLIENT`, `SERVER`, `UNKNOWN` or `MIDDLE`."""
     passing = pl.any_horizontal("middle", "boxed").fill_null(value=False)
     # An instance's interface may hold further addresses (pods); its records name the first one.
-    holder = pl.col("instance").fill_null(value=False)
-    own = pl.coalesce(_directed(), "own")
+    holder, *holds = (
+        pl.col(name).fill_null(value=False) for name in ("holder", "holds_client", "holds_server")
+    )
+    own = pl.coalesce(_directed(), "own", "less")
     masked = pl.any_horizontal(
-        pl.col("raw_client").is_not_null(), pl.col("raw_server").is_not_null()
+        pl.col("raw_client").is_not_null() & ~holds[0],
+        pl.col("raw_server").is_not_null() & ~holds[1],
     )
     return (
         pl.when(passing | (masked & ~holder))
         .then(MIDDLE)
+        .when(holds[0] & ~holds[1])
+        .then(CLIENT)
+        .when(holds[1] & ~holds[0])
+        .then(SERVER)
         .when(own == pl.col("near_client"))
         .then(CLIENT)
         .when(own == pl.col("near_server"))

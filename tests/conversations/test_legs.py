@@ -107,3 +107,37 @@ def test_a_knock_from_outside_is_no_leg(talk: Any, inventory: Inventory) -> None
         ("10.0.1.5", S, 100, None, ["eni-nat"]),
         ("198.51.100.7", NAT, 100, None, ["eni-nat"]),
     ]
+
+
+def test_a_clients_record_before_the_full_hour_covers_the_gateways_after_it(
+    talk: Any, inventory: Inventory
+) -> None:
+    """Windows differ: the clients wrote at 11:59 what the gateway wrote at 12:00."""
+    before, after = {"start": 3590, "end": 3620}, {"start": 3605, "end": 3620}
+    clients = [
+        own(client, server, **before)
+        for client, server in (("10.0.1.5", S), ("10.0.1.6", T))
+        for server in (server, "10.0.9.9")
+    ]
+    gateway = [inner("10.0.1.5"), inner("10.0.1.6"), outer(S), outer(T)]
+    rows = talk([*clients, *(row | after for row in gateway)], inventory=inventory)
+    assert {row[0] for row in shown(rows)} == {"10.0.1.5", "10.0.1.6"}
+    assert {row[3:] for row in [(*r[:3], r[3], r[4][0]) for r in shown(rows)]} == {
+        (None, "eni-10.0.1.5"),
+        (None, "eni-10.0.1.6"),
+    }
+
+
+def test_two_formats_of_one_gateway_leave_no_leg(talk: Any, inventory: Inventory) -> None:
+    """A version 2 log and one with packet addresses: the first one's legs are copies."""
+    packet = {"pkt_srcaddr": "10.0.1.5", "pkt_dstaddr": S, "flow_log": "fl-5"}
+    rows = talk(
+        [
+            inner("10.0.1.5", flow_log="fl-2"),
+            outer(S, flow_log="fl-2"),
+            inner("10.0.1.5", **packet),
+            outer(S, pkt_srcaddr=NAT, pkt_dstaddr=S, flow_log="fl-5"),
+        ],
+        inventory=inventory,
+    )
+    assert shown(rows) == [("10.0.1.5", S, 100, None, ["eni-nat"])]

@@ -83,9 +83,9 @@ def test_a_second_copy_of_everything_changes_nothing(table: list[dict[str, Any]]
 @quick
 @given(table=rows)
 def test_another_observer_of_everything_changes_no_sum(table: list[dict[str, Any]]) -> None:
-    """A transit gateway that wrote down every record too adds its name and no byte."""
+    """Attachments that wrote down every record too add their names and no byte."""
     seen = [r | {"interface_id": "eni-z", "pkt_srcaddr": None, "pkt_dstaddr": None} for r in table]
-    copy = [r | {"interface_id": "tgw-attach-9"} for r in seen]
+    copy = [r | {"interface_id": f"tgw-attach-{r['interface_id']}"} for r in seen]
     sums = [
         "client",
         "server",
