@@ -26,6 +26,9 @@ MIDDLE = ("nat_gateway", "regional_nat_gateway", "transit_gateway", "network_loa
 IDENTITY = ("src", "dst", "where", "what", "first", "last", "bytes", "packets")
 IDENTIFYING = frozenset({"srcport", "dstport", "start", "end", "packets"})
 
+#: Fields of later versions; a log of version 2 alone is not read for its version.
+LATER = frozenset({"tcp_flags", "pkt_srcaddr", "flow_direction", "vpc_id", "instance_id"})
+
 #: Facts about what one end sent, and facts that hold for an end whichever way the record goes.
 SENT = ("bytes", "packets", "first", "last", "syn", "syn_ack", "flagged", "path")
 HELD = ("local", "raw", "service")
@@ -125,6 +128,9 @@ def _keys(columns: frozenset[str], words: pl.Categorical) -> dict[str, pl.Expr]:
     names = [c for c in ("interface_id", "resource_id", "tgw_attachment_id") if c in columns]
     observer = pl.coalesce(names) if names else pl.lit(None, pl.String)
     log, action = (_text(columns, name) for name in ("flow_log", "action"))
+    if "version" in columns and LATER & columns:
+        # Two formats are two flow logs, also where no file name tells: one log has one version.
+        log = pl.coalesce(log, pl.col("version").cast(pl.String))
     return {
         "where": code(observer, words) * WORD + code(log, words),
         "what": _seconds(columns, "start") // HOUR * WORD + code(action, words),

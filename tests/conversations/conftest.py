@@ -34,6 +34,7 @@ TYPES: dict[str, pl.DataType] = {
     "end": TIME,
     "tcp_flags": pl.UInt8(),
     "traffic_path": pl.UInt8(),
+    "version": pl.UInt8(),
 }
 
 

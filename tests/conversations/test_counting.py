@@ -122,6 +122,17 @@ def test_overlapping_flow_logs_of_one_interface_count_once(talk: Any) -> None:
     assert (row["bytes_out"], row["bytes_in"], row["records"]) == (200, 1800, 4)
 
 
+def test_two_formats_are_two_flow_logs_also_without_a_name(talk: Any) -> None:
+    """Version 2 each minute and version 5 each ten minutes, files renamed: counted once."""
+    fine = [row for at in (0, 60) for row in both(C, S, start=at, end=at + 50, version=2)]
+    coarse = [
+        row | {"bytes": row["bytes"] * 2, "packets": row["packets"] * 2}
+        for row in both(C, S, start=0, end=110, version=5, vpc_id="vpc-1")
+    ]
+    (row,) = talk(fine + coarse)
+    assert (row["bytes_out"], row["bytes_in"], row["connections"]) == (200, 1800, 1)
+
+
 def test_accept_and_reject_are_two_conversations(talk: Any) -> None:
     """The action is part of the key."""
     rows = talk(both(C, S) + both(C, S, action="REJECT", start=20, end=30))
