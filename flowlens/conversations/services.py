@@ -29,23 +29,28 @@ WELL_KNOWN = (
 #: The same above the start of Linux's ephemeral range, where a client may hold the number too.
 HIGH_SERVICES = (33060, 34962, 41641, 45700, 47001, 47808, 50000, 50051, 51820, 54321, 61613, 61616)
 
+#: Registered for the side that opens: active FTP data (RFC 959), DHCP clients (RFC 2131, 8415).
+CLIENTS = (20, 68, 546)
+
 #: In tenths, so that sums are exact and do not depend on the order of rows.
-PRIVILEGED, SERVICE, HIGH, PLAIN, EPHEMERAL, DYNAMIC = 50, 40, 15, 6, -6, -9
+PRIVILEGED, SERVICE, HIGH, PLAIN, EPHEMERAL, DYNAMIC, CLIENT = 50, 40, 15, 6, -6, -9, -25
 
 
 def weight(port: pl.Expr) -> pl.Expr:
-    """Return how much `port` looks like a service, from -9 (dynamic) to 50 (privileged).
+    """Return how much `port` looks like a service, from -25 (a client's) to 50 (privileged).
 
     Args:
         port: port numbers; 0 stands for "no ports" and weighs nothing.
 
-    >>> frame = pl.DataFrame({"port": [0, 443, 5432, 20000, 40000, 60000]})
+    >>> frame = pl.DataFrame({"port": [0, 443, 5432, 20000, 40000, 60000, 68]})
     >>> frame.select(weight(pl.col("port"))).to_series().to_list()
-    [0, 50, 40, 6, -6, -9]
+    [0, 50, 40, 6, -6, -9, -25]
     """
     return (
         pl.when(port == 0)
         .then(pl.lit(0, pl.Int32))
+        .when(port.is_in(CLIENTS))
+        .then(CLIENT)
         .when(port < 1024)
         .then(PRIVILEGED)
         .when(port.is_in(WELL_KNOWN))

@@ -52,7 +52,14 @@ def test_contradicting_flags_are_never_certain(talk: Any) -> None:
 
 @pytest.mark.parametrize(
     ("sport", "dport", "server"),
-    [(50_000, 443, 443), (443, 50_000, 443), (40_000, 5432, 5432), (1030, 53, 53)],
+    [
+        (50_000, 443, 443),
+        (443, 50_000, 443),
+        (40_000, 5432, 5432),
+        (1030, 53, 53),
+        (68, 67, 67),  # DHCP: both privileged
+        (20, 50_000, 50_000),  # active FTP: the server's port 20 opens the data connection
+    ],
 )
 def test_without_flags_the_service_port_is_the_server(
     talk: Any, sport: int, dport: int, server: int
