@@ -270,9 +270,88 @@ def local(rng: np.random.Generator, count: int, seconds: float) -> Sessions:
     return _sessions(rng, seconds, ends, UDP, length=(0.001, 3), sent=(1, 4), got=(0, 0))
 
 
+def rpc(rng: np.random.Generator, count: int, seconds: float) -> Sessions:
+    """Windows domain: endpoint mapper, LDAP, SMB, and RPC on dynamic ports at both ends."""
+    dynamic = 49_664 + rng.integers(0, 8, count)
+    port = np.where(rng.random(count) < 0.6, dynamic, rng.choice([88, 135, 389, 445], count))
+    ends = (
+        inside(rng.integers(0, 40, count)),
+        inside(4_000 + rng.integers(0, 3, count)),
+        rng.integers(49_152, 65_535, count),
+        port,
+    )
+    return _sessions(rng, seconds, ends, TCP, length=(0.05, 600), early=0.2)
+
+
+def ftp(rng: np.random.Generator, count: int, seconds: float) -> Sessions:
+    """Control on 21, passive data to high ports, and active data that the server opens from 20."""
+    style = rng.integers(0, 3, count)
+    user, host = inside(rng.integers(0, 20, count)), outside(rng.integers(80, 90, count))
+    active = style == 2
+    ends = (
+        np.where(active, host, user),
+        np.where(active, user, host),
+        np.where(active, 20, ephemeral(rng, count)),
+        np.where(style == 0, 21, rng.integers(30_000, 65_535, count)),
+    )
+    return _sessions(rng, seconds, ends, TCP, length=(0.1, 120))
+
+
+def dhcp(rng: np.random.Generator, count: int, seconds: float) -> Sessions:
+    """Leases renewed: port 68 asks port 67, over IPv4."""
+    ends = (
+        inside(rng.integers(0, 60, count)),
+        np.full(count, "10.0.0.2"),
+        np.full(count, 68),
+        np.full(count, 67),
+    )
+    return _sessions(rng, seconds, ends, UDP, length=(0.01, 0.9), sent=(1, 2), got=(1, 2))
+
+
+def voice(rng: np.random.Generator, count: int, seconds: float) -> Sessions:
+    """SIP between two ports 5060, and RTP between two even high ports; both sides send alike."""
+    sip = rng.random(count) < 0.3
+    high = rng.integers(8_000, 16_000, (2, count)) * 2
+    ends = (
+        inside(rng.integers(0, 30, count)),
+        outside(rng.integers(300, 306, count)),
+        np.where(sip, 5060, high[0]),
+        np.where(sip, 5060, high[1]),
+    )
+    return _sessions(rng, seconds, ends, UDP, length=(5, 300), sent=(20, 60), got=(20, 60))
+
+
+def game(rng: np.random.Generator, count: int, seconds: float) -> Sessions:
+    """Players at one server port that is nobody's registered one."""
+    ends = (
+        inside(rng.integers(0, 30, count)),
+        outside(rng.integers(600, 612, count)),
+        ephemeral(rng, count),
+        rng.choice([27_021, 7_787, 50_312, 61_455], count),
+    )
+    return _sessions(rng, seconds, ends, UDP, length=(10, 900), sent=(20, 60), got=(20, 60))
+
+
+def watch(rng: np.random.Generator, count: int, seconds: float) -> Sessions:
+    """SNMP polls, and health checks of a balancer on ports of its targets."""
+    poll = rng.random(count) < 0.5
+    port = rng.choice([8_080, 31_337, 9_808], count)
+    made = (
+        np.where(poll, "10.0.9.20", "10.0.9.30"),
+        inside(rng.integers(0, 50, count)),
+        ephemeral(rng, count),
+        np.where(poll, 161, port),
+    )
+    checks = _sessions(rng, seconds, made, TCP, length=(0.01, 1), sent=(3, 6), got=(3, 6))
+    return replace(checks, protocol=np.where(poll, UDP, TCP))
+
+
 KINDS: dict[str, Kind] = {
     kind.__name__: kind
-    for kind in (web, quic, dns, ntp, ike, data, odd, peers, scan, probes, ping, local)
+    for kind in (
+        *(web, quic, dns, ntp, ike, data, odd, peers, scan, probes, ping, local),
+        *(rpc, ftp, dhcp, voice, game, watch),
+    )
 }
 
 
