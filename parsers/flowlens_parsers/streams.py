@@ -15,7 +15,7 @@ LIMIT = 1 << 20
 _GZIP = b"\x1f\x8b\x08"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _INPUT = 1 << 20  # compressed bytes read at once
-_OUTPUT = 4 << 20  # decompressed bytes made at once; isal is fastest about here
+_OUTPUT = 1 << 20  # decompressed bytes made at once; small enough that memory is used again
 _SLICE = 1 << 10  # a zstandard block of 4 bytes may hold 128 KiB: at most 32 MiB from a slice
 _DEPTH = 3  # compression inside compression: deeper is no log but a trap
 
@@ -171,19 +171,24 @@ class Reader:
             BrokenError: After every readable byte was handed out, where the stream is cut off or
                 damaged.
         """
+        parts = self.take(size)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def take(self, size: int = -1) -> list[bytes]:
+        """Return what `read` does, in the parts that it came in: joining them is a copy."""
         have = sum(map(len, self._held))
         while (size < 0 or have < size) and self._pull():
             have += len(self._held[-1])
         if not have and self._broken is not None:
             raise self._broken
-        if size < 0 or have <= size:
-            taken, self._held = self._held, []
-            return taken[0] if len(taken) == 1 else b"".join(taken)
-        last = memoryview(self._held[-1])
-        cut = len(last) - (have - size)
-        data = b"".join([*self._held[:-1], last[:cut]]) if cut >= 0 else b"".join(self._held)[:size]
-        self._held = [bytes(last[cut:])] if cut >= 0 else [b"".join(self._held)[size:]]
-        return data
+        taken, self._held = self._held, []
+        if 0 <= size < have:
+            if have - size > len(taken[-1]):
+                taken = [b"".join(taken)]
+            last = taken.pop()
+            cut = len(last) - (have - size)
+            taken, self._held = [*taken, last[:cut]], [last[cut:]]
+        return taken
 
 
 def _cut(block: bytes) -> Iterator[bytes | Fault]:
@@ -202,6 +207,14 @@ def _cut(block: bytes) -> Iterator[bytes | Fault]:
         yield block[begin:] if begin else block
 
 
+def _parts(reader: Reader, size: int) -> Iterator[list[bytes]]:
+    """Yield the parts of each block, a last line without its newline with one."""
+    while parts := reader.take(size):
+        if reader.ended and sum(map(len, parts)) < size and not parts[-1].endswith(b"\n"):
+            parts[-1] += b"\n"
+        yield parts
+
+
 def _long(line: bytes) -> Fault:
     return Fault(LONG, line[:800].decode("utf-8", "replace"))
 
@@ -218,17 +231,18 @@ def blocks(reader: Reader, size: int) -> Iterator[bytes | Fault]:
     """
     tail, skipping = b"", False
     try:
-        while part := reader.read(size):
-            if reader.ended and len(part) < size:
-                part += b"" if part.endswith(b"\n") else b"\n"
+        for parts in _parts(reader, size):
+            if skipping or b"\n" not in parts[-1]:
+                parts = [b"".join(parts)]
             if skipping:
-                _, newline, part = part.partition(b"\n")
+                _, newline, parts[0] = parts[0].partition(b"\n")
                 skipping = not newline
-            end = part.rfind(b"\n") + 1
+            last = parts.pop()
+            end = last.rfind(b"\n") + 1
             if end:
-                yield from _cut(b"".join((tail, memoryview(part)[:end])))
+                yield from _cut(b"".join((tail, *parts, memoryview(last)[:end])))
                 tail = b""
-            tail += part[end:]
+            tail += last[end:]
             if len(tail) > LIMIT:
                 yield _long(tail)
                 tail, skipping = b"", True
