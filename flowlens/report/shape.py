@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from flowlens.destinations.paths import private
+
 __all__ = ["OUTSIDE", "STATES", "crowd", "shape"]
 
 #: What an edge is, worst first.
@@ -16,7 +18,10 @@ SHOWN = 3
 
 
 def shape(edges: pl.DataFrame) -> pl.DataFrame:
-    """Add `key` (owner set or client), `who` (its label), `state` and `outside`, and sort.
+    """Add `key` (owner set or client), `who` (its label), `ours`, `state` and `outside`, and sort.
+
+    A client is `ours` where it has an owner, its own interface wrote the records, or its address
+    is private: whoever merely knocks from outside is no workload.
 
     Candidates are joined by "or"; beyond a few the rest is counted. The order is total, so that
     equal tables give equal reports.
@@ -32,11 +37,13 @@ def shape(edges: pl.DataFrame) -> pl.DataFrame:
     state = pl.col("expected").replace_strict(
         {"no": "unexpected", "yes": "expected"}, default="unknown", return_dtype=pl.String
     )
+    owned = (size > 0) | pl.col("client_kind").is_not_null() | (pl.col("vantage") == "client")
     plain = [name for name, dtype in edges.schema.items() if not dtype.is_nested()]
     return edges.with_columns(
         key=named.then(owners.list.join("\x1f")).otherwise(pl.col("client")).fill_null("unknown"),
         who=named.then(label).otherwise(pl.col("client")).fill_null("unknown"),
         candidates=size,
+        ours=owned.fill_null(value=False) | private(pl.col("client")).fill_null(value=True),
         destination=pl.coalesce("destination", "server", pl.lit("unknown")),
         state=state,
         outside=pl.col("destination_kind").is_in(OUTSIDE).fill_null(value=True),

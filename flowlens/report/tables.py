@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from flowlens.words import count, moment, service, size
+from flowlens.words import count, moment, noun, service, size
 
 __all__ = ["Cell", "Column", "Table", "tables"]
 
@@ -142,7 +142,9 @@ def _workloads(edges: pl.DataFrame) -> Table:
     """Return one row for each set of candidate owners, or address nobody is known for."""
     lost = pl.col("state") == "unexpected"
     grouped = _ranked(
-        edges.group_by("key").agg(
+        edges.filter("ours")
+        .group_by("key")
+        .agg(
             _state(),
             *_sums(),
             pl.col("who", "client_kind", "candidates").sort().first(),
@@ -166,6 +168,8 @@ def _workloads(edges: pl.DataFrame) -> Table:
         Column("Received", "size"), Column("Records", "int"), Column("Last seen", "time"),
     )  # fmt: skip
     about = "Functions that share an interface are one row, for the log cannot tell them apart."
+    if callers := edges.filter(~pl.col("ours"))["key"].n_unique():
+        about += f" Not among them: {noun(callers, 'address', 'addresses')} outside that called in."
     return Table("workloads", "Workloads", about, "edges", columns, rows)
 
 

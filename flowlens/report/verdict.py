@@ -74,7 +74,7 @@ def _headline(edges: pl.DataFrame, findings: pl.DataFrame, facts: Facts) -> tupl
     if not findings.is_empty():
         return noun(findings.height, "finding"), f", about {_reachers(findings)}.", True
     judged = edges.filter(pl.col("state") != "unknown").height
-    workloads = noun(edges["key"].n_unique(), "workload")
+    workloads = noun(edges.filter("ours")["key"].n_unique(), "workload")
     where = noun(edges["destination"].n_unique(), "destination")
     if not judged:
         return "Expected or not: unknown", f". {workloads} reached {where}.", False
@@ -205,8 +205,9 @@ def _numbers(
     severities = dict(levels)
     order = ("critical", "high", "medium", "low", "info")
     found = ", ".join(f"{severities[level]} {level}" for level in order if level in severities)
-    shared = edges.filter(pl.col("candidates") > 1)["key"].n_unique()
-    nobody = edges.filter(pl.col("candidates") == 0)["key"].n_unique()
+    ours = edges.filter("ours")
+    shared = ours.filter(pl.col("candidates") > 1)["key"].n_unique()
+    nobody = ours.filter(pl.col("candidates") == 0)["key"].n_unique()
     kinds = [f"{n:,} {word}" for n, word in ((shared, "shared"), (nobody, "unknown")) if n]
     addresses = noun(edges["server"].n_unique(), "address", "addresses")
     return (
@@ -214,7 +215,7 @@ def _numbers(
                "finding" if findings.height == 1 else "findings",
                found or ("none in this window" if judged else "nothing to judge by"),
                bad=findings.height > 0),
-        Number(f"{edges['key'].n_unique():,}", "workloads",
+        Number(f"{ours['key'].n_unique():,}", "workloads",
                " · ".join([f"{flagged:,} with findings", *kinds])),
         Number(f"{edges['destination'].n_unique():,}", "destinations",
                f"{addresses} · {size(_sent(edges))} sent"),

@@ -311,6 +311,21 @@ def test_labels() -> None:
     assert expected == ["a or b", "a, b, c or 2 more", "x", "10.0.0.1", "10.0.0.1"]
 
 
+def test_workloads_are_ours() -> None:
+    """Whoever knocks from outside is no workload; a client of ours nobody owns is one."""
+    frame = pl.DataFrame(
+        {
+            "client": ["10.0.0.1", "203.0.113.9", "2001:db8::1", "203.0.113.8", None],
+            "client_owner": [None, None, None, ["edge"], None],
+            "vantage": ["server", "server", "client", "middle", None],
+        }
+    )
+    full = pl.concat([empty(EDGES), frame], how="diagonal_relaxed")
+    ours = dict(shape(full).select("key", "ours").iter_rows())
+    assert ours.pop("203.0.113.9") is False
+    assert set(ours.values()) == {True}
+
+
 def test_picture() -> None:
     """A picture keeps shapes and text, and nothing that acts or loads."""
     svg = (
