@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from data.account import ACCOUNT, FACE_OF, FACES, REGION, VPC, capture
+from data.account import ACCOUNT, FACE_OF, FACES, LOGS, REGION, VPC, owner
+from data.answers import capture
 from data.records import CUSTOM, DEFAULT, Record, overlapping, private, public, silence
 from data.traffic import BEGIN, END, HOUR, NAMES, Session, parts, sessions
 
@@ -92,27 +93,34 @@ def parquet(records: list[Record]) -> bytes:
 
 
 def logs(made: list[Session], rng: Random) -> dict[str, bytes]:
-    """Return the objects of the three flow logs."""
+    """Return the objects of the flow logs."""
     files = {}
-    for slot, rows in grouped(private(made, rng), 2 * HOUR).items():
-        quiet = (
-            [silence(FACE_OF["nightly"], slot - 2 * HOUR, "NODATA")]
-            if slot < BEGIN + 15 * HOUR
-            else []
-        )
-        lost = (
-            [silence(FACE_OF["mail"], slot - HOUR, "SKIPDATA")] if slot == BEGIN + 12 * HOUR else []
-        )
-        body = lines(rows + quiet + lost, CUSTOM)
-        if slot == BEGIN + 14 * HOUR:
-            body.insert(5, body[5][:71])  # a line that was cut off
-        files[key("fl-0a110000000000001", slot, ".log.gz")] = packed([" ".join(CUSTOM), *body])
+    first, second, outer, old = LOGS
+    inner = _silent() + private(made, rng)
+    for log in (first, second):
+        mine = [row for row in inner if row["subnet-id"] == LOGS[log][0]]
+        for slot, rows in grouped(mine, 2 * HOUR).items():
+            body = lines(rows, CUSTOM)
+            if (log, slot) == (first, BEGIN + 14 * HOUR):
+                body.insert(5, body[5][:71])  # a line that was cut off
+            files[key(log, slot, ".log.gz")] = packed([" ".join(CUSTOM), *body])
     for slot, rows in grouped(public(made, rng), 10 * HOUR).items():
-        files[key("fl-0b220000000000002", slot, ".log.parquet")] = parquet(rows)
+        files[key(outer, slot, ".log.parquet")] = parquet(rows)
     for slot, rows in grouped(overlapping(made), 12 * HOUR).items():
         body = lines(rows, DEFAULT)
-        files[key("fl-0c330000000000003", slot, ".log.gz")] = packed([" ".join(DEFAULT), *body])
+        files[key(old, slot, ".log.gz")] = packed([" ".join(DEFAULT), *body])
     return files
+
+
+def _silent() -> list[Record]:
+    """Return what says that interfaces were idle, and once that something was lost."""
+    idle = (("old batch", 10, 12), ("nightly", 12, 15))  # before it is terminated, before its work
+    quiet = [
+        silence(FACE_OF[name], at, "NODATA")
+        for name, begin, end in idle
+        for at in range(BEGIN + begin * HOUR, BEGIN + end * HOUR, HOUR // 3)
+    ]
+    return [*quiet, silence(FACE_OF["mail"], BEGIN + 11 * HOUR, "SKIPDATA")]
 
 
 def queries(made: list[Session]) -> list[str]:
@@ -157,8 +165,9 @@ def _query(one: Session) -> dict[str, Any]:
 
 
 def truth(made: list[Session]) -> list[dict[str, Any]]:
-    """Return what really happened, a row for each client, server, port and verdict of a client."""
+    """Return what really happened, a row for each client, server and port, and whose it was."""
     sums: dict[tuple[str, str, int, int], list[int]] = {}
+    about: dict[tuple[str, str, int, int], dict[str, Any]] = {}
     for part in (part for one in made for part in parts(one)):
         one = part.session
         pair = (one.client, one.server, one.port, one.protocol)
@@ -166,10 +175,12 @@ def truth(made: list[Session]) -> list[dict[str, Any]]:
         row[0 if part.out else 2] += part.bytes
         row[1 if part.out else 3] += part.packets
         row[4], row[5] = min(row[4], part.start), max(row[5], part.end)
+        about[pair] = {"owner": owner(one.who), "expected": "yes" if one.meant else "no"}
     ends = ("client", "server", "server_port", "protocol")
     names = ("bytes_out", "packets_out", "bytes_in", "packets_in", "first", "last")
     return [
-        dict(zip((*ends, *names), (*pair, *row), strict=True)) for pair, row in sorted(sums.items())
+        dict(zip((*ends, *names), (*pair, *row), strict=True)) | about[pair]
+        for pair, row in sorted(sums.items())
     ]
 
 

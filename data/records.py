@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from data.account import ACCOUNT, FACE_OF, FACES, INSTANCES, SUBNETS, VPC, address
-from data.traffic import BEGIN, END, HOUR, TCP, Part, Session, inside, parts
+from data.traffic import BEGIN, END, HOUR, TCP, Part, Session, parts
 
 Record = dict[str, Any]
 
@@ -71,6 +71,16 @@ def at_client(part: Part) -> Record:
         "traffic-path": PATHS[part.session.way] if part.out else None,
     }
     return _base(part.session.face, part) | _ends(part) | way
+
+
+def inside(at_address: str, at: int) -> str | None:
+    """Return the interface that held an inside address at a time."""
+    for name, (_, own, _) in FACES.items():
+        gone = name == FACE_OF["old batch"] and at >= BEGIN + 12 * HOUR
+        unborn = name == FACE_OF["nightly"] and at < BEGIN + 12 * HOUR
+        if own == at_address and not gone and not unborn:
+            return name
+    return None
 
 
 def at_server(part: Part) -> Record | None:

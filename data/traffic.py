@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import or_
 from random import Random
 
-from data.account import FACE_OF, FACES, IPV6, address
+from data.account import FACE_OF, IPV6, address
 
 BEGIN = int(datetime(2026, 11, 20, 18, tzinfo=UTC).timestamp())
 END = int(datetime(2026, 11, 22, tzinfo=UTC).timestamp())
@@ -51,6 +51,7 @@ class Session:
     way: str = "nat"  # nat, gateway, six, inside
     verdict: str = "ACCEPT"
     name: str = ""
+    meant: bool = True  # by the owners
 
     @property
     def client(self) -> str:
@@ -167,26 +168,26 @@ def intruder(rng: Random) -> Iterator[Session]:
 
     yield Session(
         "orders", "203.0.113.66", 443, start, 9, (14, 2_310), (1_310, 1_842_113), port(),
-        name="cdn.update-check.example",
+        name="cdn.update-check.example", meant=False,
     )  # fmt: skip
     at = start + 240
     while at < END - 120:
         yield Session(
             "orders", "203.0.113.77", 8443, at, rng.randint(0, 2), (6, rng.randint(620, 660)),
-            (5, rng.randint(480, 500)), port(),
+            (5, rng.randint(480, 500)), port(), meant=False,
         )  # fmt: skip
         at += 300 + rng.randint(-25, 25)
     for number, target in enumerate((("database", 5432), ("batch", 22), ("secrets", 22))):
         for attempt in range(3):
             yield Session(
                 "orders", address(target[0]), target[1], start + 3_000 + 40 * number + 7 * attempt,
-                0, (1, 60), (0, 0), port(), way="inside", verdict="REJECT",
+                0, (1, 60), (0, 0), port(), way="inside", verdict="REJECT", meant=False,
             )  # fmt: skip
     for hour in range(3):
         amount = 14_000_000 + rng.randint(0, 900_000)
         yield Session(
             "orders", "198.51.100.200", 443, END - 4 * HOUR + hour * HOUR + 77, 1_500,
-            (amount // 1_400, amount), (amount // 3_000, amount // 70), port(),
+            (amount // 1_400, amount), (amount // 3_000, amount // 70), port(), meant=False,
         )  # fmt: skip
 
 
@@ -240,13 +241,3 @@ def _flags(session: Session, *, out: bool, first: bool, last: bool) -> int:
     if session.verdict == "REJECT":
         return 2
     return (2 if out else 18) * first | 1 * last
-
-
-def inside(at_address: str, at: int) -> str | None:
-    """Return the interface that held an inside address at a time."""
-    for name, (_, own, _) in FACES.items():
-        gone = name == FACE_OF["old batch"] and at >= BEGIN + 12 * HOUR
-        unborn = name == FACE_OF["nightly"] and at < BEGIN + 12 * HOUR
-        if own == at_address and not gone and not unborn:
-            return name
-    return None

@@ -66,6 +66,30 @@ def test_every_conversation_is_counted_once_and_whole(
     assert seen.sort(PAIR).rows() == wanted.sort(PAIR).rows()
 
 
+def test_every_conversation_has_the_owners_and_the_verdict_of_the_truth(
+    edges: pl.DataFrame, truth: pl.DataFrame
+) -> None:
+    """Candidate sets are exact, that of a published version too; no verdict is left open."""
+    seen = edges.join(truth.select("client").unique(), on="client", how="semi")
+    judged = seen.group_by(PAIR).agg(
+        pl.col("client_owner").unique().alias("owners"), pl.col("expected").unique()
+    )
+    rows = {tuple(row[:4]): (row[4], row[5]) for row in judged.iter_rows()}
+    wanted = {
+        tuple(row[name] for name in PAIR): ([row["owner"]], [row["expected"]])
+        for row in truth.iter_rows(named=True)
+    }
+    assert rows == wanted
+
+
+def test_what_flags_settle_is_certain(edges: pl.DataFrame, truth: pl.DataFrame) -> None:
+    """No certain conversation has its ends the wrong way round, and most are certain."""
+    sure = edges.filter(pl.col("orientation") == "certain")
+    servers = set(truth["server"]) - set(truth["client"])
+    assert not servers & set(sure["client"])
+    assert int(sure["records"].sum()) > 0.85 * int(edges["records"].sum())
+
+
 def test_no_other_client_is_made_up(edges: pl.DataFrame, truth: pl.DataFrame) -> None:
     """Whatever was not opened by a client of the truth only knocked on the gateway."""
     others = edges.join(truth.select("client").unique(), on="client", how="anti")
