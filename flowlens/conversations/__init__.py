@@ -84,6 +84,7 @@ def _conversations(
     # Flows and views are each used several times and are small against the records: they are
     # the two places where a frame is held.
     words = pl.Categorical(pl.Categories.random("flowlens"))
+    kept = pl.Series(dtype=words)  # a dictionary lives as long as a series of it does
     held = flows(records, words).collect(engine="streaming").lazy()
     seen = views(held, roles(held, words)).collect(engine="streaming").lazy()
     between = boxes(seen, words, known and known[0]).collect()
@@ -101,7 +102,9 @@ def _conversations(
     best = counted(held, words).collect().lazy()
     gone = [name for name, field in NEEDED.items() if field not in columns]
     blank = [pl.lit(None, CONVERSATIONS[name]).alias(name) for name in gone]
-    return named(best, words).with_columns(blank).collect(engine="streaming")
+    talk = named(best, words).with_columns(blank).collect(engine="streaming")
+    del kept
+    return talk
 
 
 def _known(inventory: "Inventory") -> pl.LazyFrame:
