@@ -9,6 +9,7 @@ help:                  ## Show these targets
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable . --group dev
 	$(BIN)/python -m compileall -q flowlens parsers graphs
+	$(BIN)/python -c "from flowlens_parsers import machine; machine.ensure()"
 	touch $@
 
 demo: .venv/ready      ## Run the whole investigation on the sample in data/

@@ -1,5 +1,6 @@
 """Answers: Route 53 Resolver query logs of a source as one lazy frame."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import BinaryIO
@@ -8,7 +9,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from flowlens.ledger import Ledger
-from flowlens.reading import hand_on, readings
+from flowlens.reading import hand_on, readings, refuse
 from flowlens.sources import Aws, Object, list_objects
 from flowlens.sources.listing import Source
 from flowlens_parsers import Batch, read_resolver
@@ -51,12 +52,17 @@ def scan_answers(
     def batches(
         columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, size: int | None
     ) -> Iterator[pl.DataFrame]:
-        found = readings(objects, _parse, books, strict=strict)
-        frames = (frame for _, frame in found)
+        lost = Counter[str]()
+        frames = readings(objects, _parse, _take, books, strict=strict, lost=lost)
         yield from hand_on(frames, columns or list(ANSWERS), predicate, limit, size)
+        refuse(objects, lost)
 
     return register_io_source(batches, schema=pl.Schema(ANSWERS), is_pure=True)
 
 
 def _parse(found: Object, stream: BinaryIO) -> Iterator[Batch]:
     return read_resolver(stream, found.uri)
+
+
+def _take(_: Object, batch: Batch) -> tuple[pl.DataFrame, int]:
+    return batch.records, 0

@@ -42,7 +42,7 @@ class Entry:
         """Book a batch, `outside` of whose records are not of the asked time."""
         self.lines += batch.lines
         self.headers += batch.headers
-        self.records += batch.records.height - outside
+        self.records += batch.height - outside
         self.outside += outside
         self.unknown.update(batch.unknown)
         if batch.coverage.height:

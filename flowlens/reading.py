@@ -1,10 +1,11 @@
 """Read objects one after the other into a ledger, and hand frames on as Polars asks for them."""
 
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from queue import Full, Queue
 from threading import Event, Thread
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import polars as pl
 
@@ -13,24 +14,27 @@ from flowlens.ledger import Entry, Ledger
 from flowlens.sources import Lost, Object, fetch
 from flowlens_parsers import Batch
 
-__all__ = ["ROWS", "ahead", "hand_on", "readings"]
+__all__ = ["ROWS", "ahead", "hand_on", "readings", "refuse", "shared"]
+
+Taken = TypeVar("Taken")
 
 #: Rows that small frames are joined to, so that many small objects cost little.
 ROWS = 1 << 16
 
 Parse = Callable[[Object, BinaryIO], Iterable[Batch]]
-Keep = Callable[[pl.DataFrame], pl.DataFrame]
+Take = Callable[[Object, Batch], tuple[Taken, int]]
 
 
 def readings(
-    objects: Sequence[Object],
+    objects: Iterable[Object],
     parse: Parse,
+    take: Take[Taken],
     ledger: Ledger,
     *,
-    keep: Keep = lambda frame: frame,
     strict: bool = False,
-) -> Iterator[tuple[Object, pl.DataFrame]]:
-    """Yield the records of every object, in order, and book what was read.
+    lost: Counter[str] | None = None,
+) -> Iterator[Taken]:
+    """Yield what is taken of every batch of every object, in order, and book what was read.
 
     An object that cannot be had, or not to its end, is booked as a reject of line 0, and the next
     one is read.
@@ -38,39 +42,65 @@ def readings(
     Args:
         objects: What to read.
         parse: Reads an open object.
+        take: Returns what is wanted of a batch, and how many of its records are not asked for;
+            they are counted as outside.
         ledger: Where everything is booked.
-        keep: Leaves out records that are not asked for; they are counted as outside.
         strict: Raise at the first line or object that cannot be read.
+        lost: Counts the objects that are lost by the reason.
 
     Raises:
         StrictError: Under `strict`, with object, line, reason and text.
-        AccessError: Every object was refused, or credentials ran out.
+        AccessError: Credentials ran out.
     """
-    denied = 0
+    reasons = Counter[str]() if lost is None else lost
     for found, stream in fetch(objects):
         entry = Entry()
         try:
             for batch in _batches(found, stream, parse):
                 if strict and batch.rejects.height:
                     raise StrictError(_first(batch))
-                kept = keep(batch.records)
-                entry.add(batch, outside=batch.records.height - kept.height)
+                taken, outside = take(found, batch)
+                entry.add(batch, outside=outside)
                 ledger.tell(found.uri, _position(found, stream))
-                yield found, kept
+                yield taken
             entry.whole = True
-        except Lost as lost:
+        except Lost as gone:
             if strict:
-                msg = f"{found.uri}:0: {lost.reason}: {lost.text}"
-                raise StrictError(msg) from lost
-            denied += lost.reason == "denied"
-            entry.lose(found.uri, lost)
+                msg = f"{found.uri}:0: {gone.reason}: {gone.text}"
+                raise StrictError(msg) from gone
+            reasons[gone.reason] += 1
+            entry.lose(found.uri, gone)
         finally:
             entry.bytes = found.size or 0
             ledger.settle(found.uri, entry)
         ledger.tell(found.uri, entry.bytes)
-    if denied and denied == len(objects):
+
+
+def refuse(objects: Sequence[Object], lost: Counter[str]) -> None:
+    """Raise if not one of the objects could be had.
+
+    Args:
+        objects: all that should have been read.
+        lost: how many could not, by the reason.
+
+    Raises:
+        AccessError: every object was refused.
+    """
+    if objects and lost["denied"] == len(objects):
         msg = f"every object was refused, first {objects[0].uri}; allow s3:GetObject on them"
         raise AccessError(msg)
+
+
+def shared(objects: Iterable[Object]) -> Callable[[], Iterator[Object]]:
+    """Return a function that gives each of several threads its turn at the same objects."""
+    queue = deque(objects)
+
+    def turn() -> Iterator[Object]:
+        with suppress(IndexError):
+            while True:
+                yield queue.popleft()
+
+    return turn
 
 
 def _batches(found: Object, stream: BinaryIO | Lost, parse: Parse) -> Iterable[Batch]:

@@ -1,10 +1,11 @@
 """Records: the flow-log lines of a source as one lazy, typed frame, and an account of the rest."""
 
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -12,13 +13,16 @@ from polars.io.plugins import register_io_source
 from flowlens.errors import UsageError
 from flowlens.layouts import survey
 from flowlens.ledger import Ledger
-from flowlens.reading import ahead, hand_on, readings
+from flowlens.reading import ahead, hand_on, readings, refuse, shared
 from flowlens.sources import Aws, Object, Window, list_objects
 from flowlens.sources.listing import Source
 from flowlens_parsers import Batch, FormatError, read
 from flowlens_parsers.batch import LINE
 
-__all__ = ["Ledger", "scan_records"]
+if TYPE_CHECKING:
+    from flowlens_parsers.packing import Packer
+
+__all__ = ["Ledger", "Scan", "scan_records", "scanned"]
 
 
 def scan_records(  # noqa: PLR0913 - the options of every command that reads
@@ -79,13 +83,23 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
         extra["source"] = pl.String()
     if line:
         extra["line"] = LINE
-    scan = _Scan(objects, fields, extra, books, format, strict=strict)
+    scan = Scan(objects, fields, extra, books, format, strict=strict)
     schema = pl.Schema({**fields, **extra, "flow_log": pl.String()})
-    return register_io_source(scan.batches, schema=schema, is_pure=True)
+    frame = register_io_source(scan.batches, schema=schema, is_pure=True)
+    frame.scan = scan  # type: ignore[attr-defined]  # for `scanned`
+    return frame
+
+
+def scanned(records: pl.LazyFrame) -> "Scan | None":
+    """Return the scan behind a frame of `scan_records`; None once anything was done to it."""
+    return getattr(records, "scan", None)
+
+
+Take = Callable[[Object, Batch, "Packer"], int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Scan:
+class Scan:
     """One source, ready to be read any number of times."""
 
     objects: Sequence[Object]
@@ -111,6 +125,42 @@ class _Scan:
         flow = frames if limit is not None else ahead(frames)
         yield from hand_on(flow, wanted, predicate, limit, size)
 
+    def pack(self, take: Take, packer: Callable[[], "Packer"], workers: int) -> None:
+        """Read all objects, several at a time, packed where they are plain text.
+
+        Args:
+            take: given each batch with its object and the packer that packed it, from several
+                threads; returns how many of its records are of the asked time.
+            packer: makes one for each thread.
+            workers: threads.
+        """
+        turn, lost = shared(self.objects), Counter[str]()
+
+        def work(_: int) -> None:
+            mine = packer()
+
+            def parse(found: Object, stream: BinaryIO) -> Iterator[Batch]:
+                return read(stream, found.uri, format=self.format or found.format, packer=mine)
+
+            def book(found: Object, batch: Batch) -> tuple[None, int]:
+                kept = _within(batch.records, self.ledger.window)
+                frame = self._shaped(found, kept, [*self.fields, "flow_log"])
+                return None, batch.height - take(found, replace(batch, records=frame), mine)
+
+            deque(readings(turn(), parse, book, self.ledger, lost=lost), maxlen=0)
+
+        with ThreadPoolExecutor(workers, thread_name_prefix="pack") as pool:
+            try:
+                list(pool.map(work, range(workers)))
+            finally:
+                deque(turn(), maxlen=0)  # nobody begins another one
+        refuse(self.objects, lost)
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all objects as stored; None where one does not say."""
+        return self.ledger.total
+
     def _frames(self, needed: list[str]) -> Generator[pl.DataFrame]:
         """Yield the needed columns of every object, in order."""
         window = self.ledger.window
@@ -121,12 +171,20 @@ class _Scan:
             form = self.format or found.format
             return read(stream, found.uri, format=form, columns=columns)
 
-        keep = partial(_within, window=window)
-        books = self.ledger
-        for found, frame in readings(self.objects, parse, books, keep=keep, strict=self.strict):
-            # with_columns first: a select of nothing but literals would have one row
-            shaped = [self._column(name, frame, found) for name in needed]
-            yield frame.with_columns(shaped).select(needed)
+        def take(found: Object, batch: Batch) -> tuple[pl.DataFrame, int]:
+            kept = _within(batch.records, window)
+            return self._shaped(found, kept, needed), batch.height - kept.height
+
+        lost = Counter[str]()
+        strict, books = self.strict, self.ledger
+        yield from readings(self.objects, parse, take, books, strict=strict, lost=lost)
+        refuse(self.objects, lost)
+
+    def _shaped(self, found: Object, frame: pl.DataFrame, needed: list[str]) -> pl.DataFrame:
+        # with_columns first: a select of nothing but literals would have one row
+        return frame.with_columns(self._column(name, frame, found) for name in needed).select(
+            needed
+        )
 
     def _column(self, name: str, frame: pl.DataFrame, found: Object) -> pl.Expr:
         """Return column `name` of the union, null where this object does not have it."""

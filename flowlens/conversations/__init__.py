@@ -9,6 +9,7 @@
             -> counted     one view of each conversation kept               counting
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,6 +19,7 @@ from flowlens.conversations.flows import NOTHING, code, flows
 from flowlens.conversations.legs import boxes, linked
 from flowlens.conversations.roles import roles
 from flowlens.conversations.views import merged, placed, views
+from flowlens.records import scanned
 from flowlens.tables import CONVERSATIONS
 
 if TYPE_CHECKING:
@@ -85,7 +87,7 @@ def _conversations(
     # the two places where a frame is held.
     words = pl.Categorical(pl.Categories.random("flowlens"))
     kept = pl.Series(dtype=words)  # a dictionary lives as long as a series of it does
-    held = flows(records, words).collect(engine="streaming").lazy()
+    held = _flows(records, words, columns).lazy()
     seen = views(held, roles(held, words)).collect(engine="streaming").lazy()
     between = boxes(seen, words, known and known[0]).collect()
     nobody = pl.LazyFrame(schema=dict.fromkeys(("observer", "address"), pl.String))
@@ -105,6 +107,18 @@ def _conversations(
     talk = named(best, words).with_columns(blank).collect(engine="streaming")
     del kept
     return talk
+
+
+def _flows(records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str]) -> pl.DataFrame:
+    """Return the flows: straight from the bytes where that pays, else from the frame."""
+    scan = scanned(records)
+    if scan is not None and not scan.strict:
+        from flowlens.conversations.packed import TooFar, merged, worthwhile
+
+        with suppress(ImportError, TooFar):
+            if worthwhile(scan.size):
+                return merged(scan, words, columns)
+    return flows(records, words).collect(engine="streaming")
 
 
 def _known(inventory: "Inventory") -> pl.LazyFrame:

@@ -12,7 +12,20 @@ import polars as pl
 
 from flowlens.errors import UsageError
 
-__all__ = ["END", "HOUR", "NOTHING", "WORD", "code", "flows", "once", "text"]
+__all__ = [
+    "END",
+    "HOUR",
+    "IDENTIFYING",
+    "NOTHING",
+    "WORD",
+    "blanks",
+    "code",
+    "coded",
+    "flows",
+    "once",
+    "text",
+    "versioned",
+]
 
 HOUR = 3600  # seconds
 WORD = 2**32  # two dictionary codes share one integer
@@ -61,9 +74,9 @@ def flows(records: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
     """
     columns = frozenset(records.collect_schema().names())
     facts = _facts(columns, words)
+    each = coded(records, words, columns)
     one = pl.lit(1, pl.UInt64)
-    coded = records.select(**_ends(columns, words), **_keys(columns, words), **facts)
-    coded = once(coded) if columns >= IDENTIFYING else coded.with_columns(records=one)
+    each = once(each) if columns >= IDENTIFYING else each.with_columns(records=one)
     sides = {
         f"{name}_{side}": _side(name, lo=side == "lo")
         for name in (*SENT, *HELD)
@@ -76,13 +89,26 @@ def flows(records: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
         pl.max_horizontal("src", "dst").alias("hi"),
     )
     return (
-        coded.select(*ends, "where", "what", "records", *observed, **sides)
+        each.select(*ends, "where", "what", "records", *observed, **sides)
         .group_by("lo", "hi", "where", "what")
         .agg(
             pl.sum("records"),
             *(_merge(name) for name in (*observed, *sides)),
         )
-        .with_columns(**_blanks({*observed, *sides}, words))
+        .with_columns(**blanks({*observed, *sides}, words))
+    )
+
+
+def coded(records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str]) -> pl.LazyFrame:
+    """Pack the keys of records, and keep of the rest what conversations are made of.
+
+    Args:
+        records: the records table, with all of `columns`.
+        words: the dictionary of the codes.
+        columns: the fields there are.
+    """
+    return records.select(
+        **_ends(columns, words), **_keys(columns, words), **_facts(columns, words)
     )
 
 
@@ -128,13 +154,17 @@ def _keys(columns: frozenset[str], words: pl.Categorical) -> dict[str, pl.Expr]:
     names = [c for c in ("interface_id", "resource_id", "tgw_attachment_id") if c in columns]
     observer = pl.coalesce(names) if names else pl.lit(None, pl.String)
     log, action = (_text(columns, name) for name in ("flow_log", "action"))
-    if "version" in columns and LATER & columns:
-        # Two formats are two flow logs, also where no file name tells: one log has one version.
+    if versioned(columns):
         log = pl.coalesce(log, pl.col("version").cast(pl.String))
     return {
         "where": code(observer, words) * WORD + code(log, words),
         "what": _seconds(columns, "start") // HOUR * WORD + code(action, words),
     }
+
+
+def versioned(columns: frozenset[str]) -> bool:
+    """Say whether versions tell flow logs apart where no file name does: one log has one."""
+    return "version" in columns and bool(LATER & columns)
 
 
 def _facts(columns: frozenset[str], words: pl.Categorical) -> dict[str, pl.Expr]:
@@ -162,6 +192,10 @@ def _facts(columns: frozenset[str], words: pl.Categorical) -> dict[str, pl.Expr]
             facts[f"raw_{end}"] = other.then(pl.col(raw)).cast(words)
         if f"pkt_{end}_aws_service" in columns:
             facts[f"service_{end}"] = pl.col(f"pkt_{end}_aws_service").cast(words)
+    for name in ("raw", "service"):  # a format may have one end's alone
+        both = {f"{name}_src", f"{name}_dst"}
+        for missing in both - facts.keys() if both & facts.keys() else ():
+            facts[missing] = pl.lit(None, pl.String).cast(words)
     return facts
 
 
@@ -192,8 +226,13 @@ def _merge(column: str) -> pl.Expr:
     return MERGE[column.removesuffix("_lo").removesuffix("_hi")](pl.col(column))
 
 
-def _blanks(known: set[str], words: pl.Categorical) -> dict[str, pl.Expr]:
-    """Return null columns for the facts that the log format left out."""
+def blanks(known: set[str], words: pl.Categorical) -> dict[str, pl.Expr]:
+    """Return null columns for the facts that the log format left out.
+
+    Args:
+        known: the columns that are there.
+        words: the dictionary of the codes.
+    """
     types: dict[str, pl.DataType] = {
         "path": pl.UInt8(),
         "raw": words,

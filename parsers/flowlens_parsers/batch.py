@@ -2,10 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from flowlens_parsers.fields import SCHEMA, TIME
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from flowlens_parsers.packing import Packer
 
 __all__ = [
     "ANSWERS",
@@ -62,7 +69,7 @@ ANSWERS: dict[str, pl.DataType] = {
 class Batch:
     """Records of one layout with what could not become a record.
 
-    ``records.height + coverage.height + rejects.height == lines`` always holds.
+    ``height + coverage.height + rejects.height == lines`` always holds.
     """
 
     records: pl.DataFrame  # typed after fields.SCHEMA; unknown fields String; `line` last
@@ -71,6 +78,12 @@ class Batch:
     lines: int  # data lines, without headers and blank lines
     headers: int = 0
     unknown: tuple[str, ...] = ()  # field names nobody knows
+    packed: tuple["NDArray[np.uint64]", ...] = ()  # further records, as `packing` has them
+
+    @property
+    def height(self) -> int:
+        """Records, whichever way they are kept."""
+        return self.records.height + sum(len(rows) for rows in self.packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,7 @@ class Options:
     format: str | None = None  # AWS log format for text and messages without a header
     columns: tuple[str, ...] | None = None  # columns wanted in `records`; counts never depend on it
     size: int = SIZE  # bytes of text that are parsed at once, about
+    packer: "Packer | None" = None  # packs the records of text instead of typing them
 
 
 def rejects(rows: Sequence[tuple[int, str, str]], source: str) -> pl.DataFrame:

@@ -1,13 +1,16 @@
 """The two entry points: an object's batches, and the columns it will have."""
 
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from flowlens_parsers.batch import SIZE, TEXT, Batch, Layout, Options, reject
 from flowlens_parsers.errors import UNKNOWN
 from flowlens_parsers.formats import FORMATS, HEAD, sniff
 from flowlens_parsers.headers import names
 from flowlens_parsers.streams import Reader
+
+if TYPE_CHECKING:
+    from flowlens_parsers.packing import Packer
 
 __all__ = ["peek", "read", "read_resolver"]
 
@@ -19,6 +22,7 @@ def read(
     format: str | None = None,
     columns: Sequence[str] | None = None,
     size: int = SIZE,
+    packer: "Packer | None" = None,
 ) -> Iterator[Batch]:
     r"""Read flow logs of any delivery, batch by batch, in bounded memory.
 
@@ -33,6 +37,7 @@ def read(
         columns: Columns wanted in `records`; columns an object lacks are left out. Counts,
             coverage and rejects do not depend on it.
         size: Bytes of text that are parsed at once.
+        packer: Packs records instead of typing them, where the delivery is plain text.
 
     Raises:
         FormatError: Where `format` names no field.
@@ -42,7 +47,7 @@ def read(
     >>> batch.records.rows(), batch.rejects["reason"].to_list(), batch.lines, batch.headers
     ([('10.0.0.1', 443, 2)], ['not a number'], 2, 1)
     """
-    options = Options(format, None if columns is None else tuple(columns), size)
+    options = Options(format, None if columns is None else tuple(columns), size, packer)
     names(format)  # a wrong format is the caller's mistake, whatever the object holds
     reader = Reader(stream)
     head = reader.peek(HEAD)

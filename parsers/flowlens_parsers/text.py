@@ -22,6 +22,9 @@ _PEEK = 64 << 10
 _PIECES = 8
 _SMALL = 640 << 10
 
+#: Lines that a packed block may leave to the tolerant parser, whatever its length.
+_ODD = 64
+
 #: Control characters beside tab, newline and carriage return.
 _CONTROL = bytes(set(range(32)) - {9, 10, 11, 12, 13}) + b"\x7f"
 
@@ -63,6 +66,8 @@ def read_text(reader: Reader, name: str, options: Options) -> Iterator[Batch]:
         if isinstance(block, Fault):
             yield reject(cursor.line, block.reason, block.text, name)
             cursor.line += 1
+        elif options.packer is not None:
+            yield from cursor.parse(block)  # a packer's rows last until the next block
         else:
             yield from merge(list(cursor.parse(block)))
 
@@ -97,9 +102,8 @@ class _Cursor:
         """Parse whole lines: fast where that is proven, else in ever smaller pieces."""
         if not block:
             return
-        batch = self.fast(block) or self.fast(_tidy(block))
+        batch = self.packed(block) or self.fast(block) or self.fast(_tidy(block))
         if batch is not None:
-            self.line += batch.lines
             yield batch
         elif self.smallest(block):
             yield from self.tolerate(block)
@@ -111,7 +115,32 @@ class _Cursor:
         """Parse whole lines at once, if that is proven to be right."""
         if not block:
             return None
-        return parse_block(block, self.names, self.line, self.source, self.options.columns)
+        batch = parse_block(block, self.names, self.line, self.source, self.options.columns)
+        self.line += 0 if batch is None else batch.lines
+        return batch
+
+    def packed(self, block: bytes) -> Batch | None:
+        """Pack whole lines, if the caller wants that and no header among them changes columns."""
+        packer = self.options.packer
+        if packer is None or not self.packable:
+            return None
+        rows = packer.pack(block, self.names)
+        if len(rows.odd) > max(_ODD, rows.lines // 4):
+            return None
+        raw = [block[at : block.index(b"\n", at)] for at, _ in rows.odd]
+        if any(header(line.decode("utf-8", "replace")) not in (None, self.names) for line in raw):
+            return None
+        numbers = pl.Series([self.line + line for _, line in rows.odd], dtype=LINE)
+        self.line += rows.lines
+        batch = merge([self.judge(_NOTHING, self.names), *self.sift(numbers, raw)])[0]
+        return replace(batch, lines=batch.lines + len(rows.records), packed=(rows.records,))
+
+    @property
+    def packable(self) -> bool:
+        """Whether a header line could not pass for data."""
+        from flowlens_parsers.packing import packable
+
+        return packable(self.names)
 
     def smallest(self, block: bytes) -> bool:
         """Say whether cutting a block would not help: small or one line, and no header in it."""
@@ -121,12 +150,17 @@ class _Cursor:
 
     def tolerate(self, block: bytes) -> Iterator[Batch]:
         """Parse whole lines one by one, with headers, blank lines and bytes that are no text."""
-        text = pl.Series("text", block.decode("utf-8", "replace").split("\n")[:-1])
-        numbers = pl.int_range(self.line, self.line + len(text), dtype=LINE, eager=True)
+        raw = block.split(b"\n")[:-1]
+        numbers = pl.int_range(self.line, self.line + len(raw), dtype=LINE, eager=True)
+        self.line += len(raw)
+        yield from self.sift(numbers, raw)
+
+    def sift(self, numbers: pl.Series, raw: list[bytes]) -> Iterator[Batch]:
+        """Parse lines with these numbers, whatever they are."""
+        text = pl.Series("text", [line.decode("utf-8", "replace") for line in raw], pl.String)
         lines = pl.DataFrame([numbers.alias("line"), text])
-        self.line += lines.height
-        # What is no UTF-8 does not come back the same; a newline always does.
-        lost = text.cast(pl.Binary) != pl.Series(block.split(b"\n")[:-1], dtype=pl.Binary)
+        # What is no UTF-8 does not come back the same.
+        lost = text.cast(pl.Binary) != pl.Series(raw, dtype=pl.Binary)
         if lost.any():
             yield self.refuse(lines.filter(lost))
             lines = lines.filter(~lost)

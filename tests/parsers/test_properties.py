@@ -5,7 +5,9 @@ import io
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
+from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import zstandard
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from flowlens_parsers import text
 from flowlens_parsers.batch import COVERAGE, REJECTS, Batch
 from flowlens_parsers.fields import ADDRESSES, FIELDS, SCHEMA, TIME
+from flowlens_parsers.packing import NULL, Packer
 from flowlens_parsers.reading import read
 from flowlens_parsers.streams import Reader
 
@@ -142,6 +145,65 @@ def test_fast_and_tolerant_parsers_agree(raw: bytes, size: int) -> None:
         assert one.to_dict(as_series=False) == other.to_dict(as_series=False)
         assert one.schema == other.schema
     assert slow[3:] == fast[3:]
+
+
+def unpacked(batch: Batch, packer: Packer, texts: list[str]) -> list[dict[str, Any]]:
+    """What packed rows say of the fields of `SMALL`, null and 0 alike."""
+    rows = []
+    for src, ports, places, times, last in (
+        (int(r[0]), int(r[1]), int(r[2]), int(r[3]), int(r[6])) for r in batch.packed[0]
+    ):
+        word = [
+            None if code == NULL else texts[packer.codes[code]]
+            for code in (src & NULL, places & NULL, places >> 32, last & NULL)
+        ]
+        rows.append(
+            {
+                "srcaddr": word[0],
+                "interface_id": word[1],
+                "version": word[2],
+                "action": word[3],
+                "dstport": ports >> 16 & 0xFFFF,
+                "start": times & NULL,
+                "end": times >> 32,
+            }
+        )
+    return rows
+
+
+def plain(row: dict[str, Any]) -> dict[str, Any]:
+    """What a typed record says of the same."""
+    seconds = {
+        name: int(row[name].timestamp()) if row.get(name) else 0 for name in ("start", "end")
+    }
+    version = row.get("version")
+    return {
+        **{name: row.get(name) for name in ("srcaddr", "interface_id", "action")},
+        "version": None if version is None else str(version),
+        "dstport": row.get("dstport") or 0,
+        **seconds,
+    }
+
+
+@settings(moderate, max_examples=150)
+@given(raw=messy(), size=chunks)
+def test_packing_and_tolerant_parsers_agree(raw: bytes, size: int) -> None:
+    """Packed records say what typed ones say, and every other line has the same fate."""
+    texts: dict[str | None, int] = {}
+    packer = Packer(lambda new: np.array([texts.setdefault(t, len(texts)) for t in new], np.uint32))
+    batches, rows = [], []
+    for batch in read(io.BytesIO(raw), "m.log", size=size, packer=packer):
+        assert batch.height + batch.coverage.height + batch.rejects.height == batch.lines
+        if batch.packed:
+            rows += unpacked(batch, packer, [str(text) for text in texts])
+        batches.append(batch)
+    slow, packed = whole(tolerant(raw, 1 << 20)), whole(batches)
+    for one, other in zip(slow[1:3], packed[1:3], strict=True):
+        assert one.to_dict(as_series=False) == other.to_dict(as_series=False)
+    assert slow[3:] == packed[3:]
+    order = [str(sorted(row.items(), key=str)) for row in (plain(r) for r in slow[0].to_dicts())]
+    rows += [plain(row) for row in packed[0].to_dicts()]
+    assert sorted(str(sorted(row.items(), key=str)) for row in rows) == sorted(order)
 
 
 @moderate

@@ -1,0 +1,117 @@
+import gzip
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from flowlens.conversations import conversations, packed
+from flowlens.records import Ledger, scan_records, scanned
+
+START = 1_763_722_800  # 2025-11-21 11:00
+ADDRESSES = ("10.0.0.4", "10.0.0.5", "192.0.2.1", "2001:db8::1", "2001:DB8:0::1", "-")
+FIELDS = {
+    "version": ("2", "5", "-"),
+    "interface-id": ("eni-a", "eni-b", "nat-1", "-"),
+    "srcaddr": ADDRESSES,
+    "dstaddr": ADDRESSES,
+    "srcport": ("0", "53", "443", "40000", "-"),
+    "dstport": ("0", "53", "443", "50000", "-"),
+    "protocol": ("6", "17"),
+    "packets": ("0", "3", "9", "-"),
+    "bytes": ("0", "77", "8589934592", "18446744073709551615"),
+    "start": (*(str(START + step) for step in (0, 60, 3_599, 7_300)), "-", "1763722800123"),
+    "end": (str(START + 9_000), str(START + 9_100)),
+    "action": ("ACCEPT", "REJECT", "-"),
+    "tcp-flags": ("0", "2", "3", "18", "19", "-"),
+    "pkt-srcaddr": ADDRESSES,
+    "pkt-dstaddr": ADDRESSES,
+    "flow-direction": ("egress", "ingress", "-"),
+    "traffic-path": ("1", "8", "-"),
+    "instance-id": ("i-1", "-"),
+    "interface-type": ("lambda", "nat_gateway", "-"),
+    "pkt-dst-aws-service": ("S3", "AMAZON", "-"),
+    "resource-id": ("nat-9", "-"),
+    "tgw-attachment-id": ("tgw-attach-1", "-"),
+    "log-status": ("OK", "OK", "OK", "NODATA", "-"),
+}
+NEEDED = ("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start", "end", "bytes")
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> str:
+    """A log in a format of its own, with a line now and then that cannot be read."""
+    more = draw(st.lists(st.sampled_from(sorted(set(FIELDS) - set(NEEDED))), unique=True))
+    names = draw(st.permutations([*NEEDED, *more]))
+    line = st.tuples(*(st.sampled_from(FIELDS[name]) for name in names)).map(" ".join)
+    rows = draw(st.lists(st.one_of(line, line, line, st.just("x y")), min_size=1, max_size=25))
+    rows += rows[: draw(st.integers(0, 5))]  # copies
+    return "\n".join([" ".join(names), *rows]) + "\n"
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(texts=st.lists(logs(), min_size=1, max_size=3), until=st.sampled_from([None, 60, 3_600]))
+def test_packed_records_give_what_the_plain_path_gives(
+    texts: list[str], until: int | None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Straight from the bytes or through frames: one table and one account of the lines."""
+    folder = tmp_path_factory.mktemp("logs")
+    for number, text in enumerate(texts):
+        name = f"fl-0000000{number}.log.gz" if number else "a.log.gz"
+        (folder / name).write_bytes(gzip.compress(text.encode()))
+    end = None if until is None else datetime.fromtimestamp(START + until, UTC)
+    tables, counts = [], []
+    for pack in (True, False):
+        ledger = Ledger()
+        records = scan_records(folder, until=end, ledger=ledger)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(packed, "worthwhile", lambda _, pack=pack: pack)
+            tables.append(conversations(records).collect())
+        counts.append(ledger.counts())
+    assert_frame_equal(*tables)
+    assert counts[0] == counts[1]
+
+
+LINES = "".join(
+    f"2 1 eni-{n % 7} 10.0.{n % 5}.{n % 11} 192.0.2.{n % 13} {40_000 + n % 50} 443 6 1 {n} "
+    f"{START + n % 9_000} {START + n % 9_000 + 9} ACCEPT OK\n"
+    for n in range(5_000)
+)
+
+
+def shelved(path: Path, **options: Any) -> pl.DataFrame:
+    """The flows of a file, with their codes as text, in order."""
+    words = pl.Categorical(pl.Categories.random("test"))
+    records = scan_records(path)
+    columns = frozenset(records.collect_schema().names())
+    scan = scanned(records)
+    assert scan is not None
+    flows = packed.merged(scan, words, columns, **options)
+    return flows.select("records", "bytes_lo", "bytes_hi", "first_lo", "first_hi").sort(pl.all())
+
+
+def test_rows_that_do_not_fit_into_memory_wait_in_a_file(tmp_path: Path) -> None:
+    """The flows are the same with room for all rows, for some, and for none."""
+    path = tmp_path / "a.log"
+    path.write_text(LINES)
+    whole = shelved(path)
+    assert whole["records"].sum() == 5_000
+    for memory in (0, 100_000):
+        assert_frame_equal(whole, shelved(path, memory=memory, bits=4))
+
+
+def test_a_time_that_rows_have_no_room_for_takes_the_plain_path(tmp_path: Path) -> None:
+    """A record of the year 2200 is counted like any other."""
+    path = tmp_path / "a.log"
+    path.write_text(
+        LINES + "2 1 eni-1 10.0.0.1 192.0.2.9 40000 443 6 1 7 7258118400000 "
+        "7258118400000 ACCEPT OK\n"
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packed, "worthwhile", lambda _: True)
+        talk = conversations(scan_records(path)).collect()
+    assert talk["last_seen"].max() == datetime(2200, 1, 1, tzinfo=UTC)
