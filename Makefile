@@ -22,7 +22,12 @@ check: .venv/ready     ## Lint and type-check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-bench: .venv/ready     ## Measure against DuckDB on a million records
+.venv/bench: .venv/ready
+	$(BIN)/pip install --quiet --group bench
+	touch $@
+
+bench: .venv/bench     ## Measure against DuckDB, chdb and Polars on a million records
+	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/conversations.py
 
 clean:                 ## Remove the environment

@@ -23,14 +23,14 @@ import polars as pl
 from isal import igzip
 
 from benchmarks.layout import FIELDS, V2
-from benchmarks.network import AWS, INBOUND, INSIDE, PORTS, TCP, Network, mixed
+from benchmarks.network import INBOUND, INSIDE, PORTS, Network, Numbers, mixed
+from benchmarks.observed import WINDOW, records_of
 
 __all__ = ["FORMS", "hours", "write"]
 
 START = 1_767_225_600  # 2026-01-01T00:00:00Z
 SLOT, SLOTS = 300, 12  # seconds that a file covers, and how many of these are an hour
-WINDOW = 60
-LONGEST = 30  # windows of a connection
+MEAN, LONGEST = 2.75, 30  # windows of a connection
 RATE = 5_000_000  # records an hour, where there are many
 PER_FILE = 1_000_000
 REPEAT = 512  # one record in so many is delivered twice
@@ -82,7 +82,7 @@ def slots(network: Network, records: int) -> Iterator[pl.DataFrame]:
     for slot in range(count):
         rng = np.random.default_rng([11, slot])
         goal = round(records * (1 - 1 / REPEAT) / count)
-        made = _records(_connections(rng, network, slot, goal, left=count - slot))
+        made = records_of(_connections(rng, network, slot, goal, left=count - slot))
         rest = pl.concat([rest, made], how="diagonal")
         due = pl.col("end") < START + (slot + 1) * SLOT
         last = slot == count - 1
@@ -103,18 +103,14 @@ def _connections(
     share = np.arange(slot % SLOTS, network.pairs, SLOTS)
     popular = (network.pairs * rng.random(goal) ** 3).astype(np.int64)
     number = np.concatenate([rng.permutation(share), popular])
-    talk = network.pair(number).with_columns(number=number)
-    kind, through, refused = (talk[name].to_numpy() for name in ("kind", "through", "refused"))
-    inbound = talk["subnet"].to_numpy() == INBOUND
-    views = np.where(through & ~refused, 6, np.where((kind == INSIDE) & ~inbound, 4, 2))
-    views = np.where(refused, np.maximum(views // 2, 1), views)
-    mean = max(1.0, min(2.75, goal / max(int(views[: len(share)].sum()), 1)))
+    talk = network.pair(number)
+    views = _views(talk)
+    mean = max(1.0, min(MEAN, goal / max(int(views[: len(share)].sum()), 1)))
     windows = np.minimum(rng.geometric(1 / mean, len(number)), min(LONGEST, left * 5))
     count = int(np.searchsorted(np.cumsum(windows * views), goal, side="right"))
     last = np.maximum(left * SLOT - windows * WINDOW, 1)  # so that it ends before the capture
-    begin = START + slot * SLOT + rng.integers(0, np.minimum(SLOT, last))
     chosen = {
-        "begin": begin,
+        "begin": START + slot * SLOT + rng.integers(0, np.minimum(SLOT, last)),
         "windows": windows,
         "port": rng.choice(PORTS, len(number)),
         "outer": rng.choice(PORTS, len(number)),
@@ -122,109 +118,19 @@ def _connections(
     return talk.with_columns(**{name: pl.Series(some) for name, some in chosen.items()}).head(count)
 
 
-def _records(connections: pl.DataFrame) -> pl.DataFrame:
-    """Return what the interfaces write down about connections."""
-    windows = _windows(connections).lazy()
-    inbound = pl.col("subnet") == INBOUND
-    far, near = pl.col("far"), pl.col("near")
-    out = windows.filter(~inbound)
-    inner = out.filter(pl.col("through") & ~pl.col("refused"))
-    inside = pl.col("kind") == INSIDE
-    path = pl.when(inside | pl.col("through")).then(1).when(pl.col("kind") == AWS).then(7)
-    direct = pl.when(inside).then(pl.lit(value=False)).otherwise("refused")
-    return pl.concat(
-        _pair(view)
-        for view in (
-            _view(out, near, near, far, path=path.otherwise(8), refused=direct),
-            _view(out.filter(inside), far, near, far, path=1, refused="refused"),
-            _view(windows.filter(inbound), near, far, near, path=8, refused="refused"),
-            _view(inner, "nat", near, far, path=1, seen_server="nat"),
-            _view(inner.with_columns(port="outer"), "nat", "nat", far, path=8),
-        )
-    ).collect()
-
-
-def _view(
-    windows: pl.LazyFrame,
-    holder: pl.Expr | str,
-    client: pl.Expr | str,
-    server: pl.Expr | str,
-    *,
-    path: pl.Expr | int,
-    refused: pl.Expr | str | None = None,
-    seen_server: str | None = None,
-) -> pl.LazyFrame:
-    """Say who holds the interface, whom it takes for client and server, and how replies go."""
-    columns = [
-        *("port", "service", "protocol", "start", "end", "first", "last"),
-        *("packets", "bytes", "packets_in", "bytes_in"),
-    ]
-    ends = {"holder": holder, "client": client, "server": server}
-    named = {name: pl.col(e) if isinstance(e, str) else e for name, e in ends.items()}
-    view = windows.select(
-        *columns,
-        **named,
-        raw_server=pl.col(seen_server) if seen_server else named["server"],
-        path=pl.lit(path) if isinstance(path, int) else path,
-        refused=pl.lit(value=False)
-        if refused is None
-        else (pl.col(refused) if isinstance(refused, str) else refused),
-        answered=~pl.col("refused"),
-    )
-    # Each interface notices the end of a window for itself.
-    late = (pl.col("holder") != pl.col("client")).cast(pl.Int64)
-    return view.with_columns(pl.col("end") + late)
-
-
-def _pair(view: pl.LazyFrame) -> pl.LazyFrame:
-    """Return a record for each direction, what was refused in the one only."""
-    near = pl.col("holder") == pl.col("client")
-    tcp = pl.col("protocol") == TCP
-    closing = pl.col("last").cast(pl.Int32)
-    flags = (pl.col("first").cast(pl.Int32), closing)
-    sent = view.with_columns(
-        out=pl.lit(value=True),
-        egress=near,
-        flags=pl.when(tcp).then(flags[0] * 2 + flags[1] * pl.col("answered")).otherwise(0),
-    )
-    got = view.filter("answered").with_columns(
-        out=pl.lit(value=False),
-        egress=~near,
-        flags=pl.when(tcp).then(flags[0] * 18 + flags[1]).otherwise(0),
-        packets=pl.col("packets_in"),
-        bytes=pl.col("bytes_in"),
-    )
-    both = pl.concat([sent, got]).drop("packets_in", "bytes_in", "first", "last", "answered")
-    return both.with_columns(path=pl.when("egress").then("path"))
-
-
-def _windows(connections: pl.DataFrame) -> pl.DataFrame:
-    """Return one row for each capture window of each connection."""
-    windows = connections["windows"].to_numpy()
-    which = np.repeat(np.arange(len(windows)), windows)
-    step = np.arange(len(which)) - np.repeat(np.cumsum(windows) - windows, windows)
-    chance = mixed(connections["begin"].to_numpy()[which] * 65_536 + which, 9) + step
-    chance = mixed(chance, 10)
-    packets, replies = chance % 200 + 1, chance // 200 % 300 + 1
-    start = connections["begin"].to_numpy()[which] + step * WINDOW + chance // 60_000 % 4
-    more = {
-        "start": start,
-        "end": start + chance // 240_000 % (WINDOW - 5),
-        "packets": packets,
-        "bytes": packets * (40 + chance // 10**9 % 400),
-        "packets_in": replies,
-        "bytes_in": replies * (40 + chance // 10**12 % 1_400),
-        "first": step == 0,
-        "last": step == windows[which] - 1,
-    }
-    return connections[which].with_columns(**{name: pl.Series(some) for name, some in more.items()})
+def _views(talk: pl.DataFrame) -> Numbers:
+    """Return how many records each connection has a window."""
+    inside = (pl.col("kind") == INSIDE) & (pl.col("subnet") != INBOUND)
+    whole = pl.when("through").then(6).when(inside).then(4).otherwise(2)
+    half = pl.when(inside).then(2).otherwise(1)  # nobody answers, no gateway sees it
+    return talk.select(pl.when("refused").then(half).otherwise(whole)).to_series().to_numpy()
 
 
 def _quiet(network: Network, slot: int) -> pl.DataFrame:
     """Return windows in which interfaces had no traffic, or lost some of it."""
     holder = np.arange(slot % 20, network.interfaces, 20)
     start = START + slot * SLOT + mixed(holder, slot) % (SLOT - WINDOW)
-    lost = mixed(holder, slot + 1) % 50 == 0
+    lost = mixed(holder, slot + 1) % 16 == 0
     return pl.DataFrame(
         {
             "holder": holder,
@@ -238,38 +144,30 @@ def _quiet(network: Network, slot: int) -> pl.DataFrame:
 def _named(rows: pl.DataFrame, addresses: pl.DataFrame, holders: pl.DataFrame) -> pl.DataFrame:
     """Turn numbers into the fields of version 5; a text that does not apply is ``-``."""
 
-    def way(source: str, target: str) -> pl.Expr:
-        return pl.when("out").then(source).otherwise(target)
-
     def address(number: pl.Expr, column: str = "address") -> pl.Expr:
         return pl.lit(addresses[column]).gather(number).fill_null("-")
 
     def holder(column: str) -> pl.Expr:
         return pl.lit(holders[column]).gather(pl.col("holder"))
 
-    packet = way("client", "server"), way("server", "client")
-    source, target = way("client", "raw_server"), way("raw_server", "client")
-    flow = pl.col("out").is_not_null()
-    refused = pl.when("refused").then(pl.lit("REJECT")).otherwise(pl.lit("ACCEPT"))
-    towards = pl.when("egress").then(pl.lit("egress")).otherwise(pl.lit("ingress"))
-    v6 = address(packet[0]).str.contains(":", literal=True)
-    family = pl.when(v6).then(pl.lit("IPv6")).otherwise(pl.lit("IPv4"))
+    packet = _way("client", "server"), _way("server", "client")
+    family = address(packet[0]).str.contains(":", literal=True)
     fields = {
         "version": pl.lit(5),
         "account_id": pl.lit(ACCOUNT),
         "interface_id": holder("interface"),
-        "srcaddr": address(source),
-        "dstaddr": address(target),
-        "srcport": way("port", "service"),
-        "dstport": way("service", "port"),
+        "srcaddr": address(_way("client", "raw_server")),
+        "dstaddr": address(_way("raw_server", "client")),
+        "srcport": _way("port", "service"),
+        "dstport": _way("service", "port"),
         **{name: pl.col(name) for name in ("protocol", "packets", "bytes", "start", "end")},
-        "action": pl.when(flow).then(refused).otherwise(pl.lit("-")),
+        "action": _word(pl.col("refused"), "REJECT", "ACCEPT"),
         "log_status": pl.col("status").fill_null("OK"),
         "vpc_id": pl.lit("vpc-0a1b2c3d4e5f60718"),
         "subnet_id": holder("subnet"),
         "instance_id": holder("instance"),
         "tcp_flags": pl.col("flags"),
-        "type": pl.when(flow).then(family).otherwise(pl.lit("-")),
+        "type": _word(family, "IPv6", "IPv4"),
         "pkt_srcaddr": address(packet[0]),
         "pkt_dstaddr": address(packet[1]),
         "region": pl.lit("us-east-1"),
@@ -277,11 +175,22 @@ def _named(rows: pl.DataFrame, addresses: pl.DataFrame, holders: pl.DataFrame) -
         **dict.fromkeys(("sublocation_type", "sublocation_id"), pl.lit("-")),
         "pkt_src_aws_service": address(packet[0], "aws"),
         "pkt_dst_aws_service": address(packet[1], "aws"),
-        "flow_direction": pl.when(flow).then(towards).otherwise(pl.lit("-")),
+        "flow_direction": _word(pl.col("egress"), "egress", "ingress"),
         "traffic_path": pl.col("path"),
     }
     types = {name: TYPES[dtype] for name, dtype in FIELDS.items()}
     return rows.select(value.cast(types[name]).alias(name) for name, value in fields.items())
+
+
+def _way(out: str, back: str) -> pl.Expr:
+    """Return the one column for what clients sent, the other for replies."""
+    return pl.when("out").then(out).otherwise(back)
+
+
+def _word(condition: pl.Expr, yes: str, no: str) -> pl.Expr:
+    """Return a word where there was traffic, else ``-``."""
+    some = pl.when(condition).then(pl.lit(yes)).otherwise(pl.lit(no))
+    return pl.when(pl.col("out").is_null()).then(pl.lit("-")).otherwise(some)
 
 
 def _save(named: pl.DataFrame, folder: Path, form: str, number: int) -> None:
@@ -299,7 +208,7 @@ def _save(named: pl.DataFrame, folder: Path, form: str, number: int) -> None:
     text = io.BytesIO()
     text.write((" ".join(named.columns).replace("_", "-") + "\n").encode())
     named.write_csv(text, include_header=False, separator=" ", null_value="-")
-    path.write_bytes(igzip.compress(text.getbuffer(), 3))
+    path.write_bytes(igzip.compress(text.getbuffer(), 3, mtime=0))
 
 
 def main() -> None:

@@ -86,8 +86,8 @@ def own(views: pl.LazyFrame) -> pl.LazyFrame:
     ends = pl.concat(views.select("observer", address=end) for end in ("client", "server"))
     times = ends.group_by("observer", "address").agg(times=pl.len()).join(total, on="observer")
     mine = times.filter(pl.col("times") == pl.col("views")).unique("observer")
-    vantage = pl.when(pl.col("own") == pl.col("client")).then(0)
-    vantage = vantage.when(pl.col("own") == pl.col("server")).then(1).otherwise(2)
+    at_client = pl.when(pl.col("own") == pl.col("client")).then(0)
+    vantage = at_client.when(pl.col("own") == pl.col("server")).then(1).otherwise(2)
     named = views.join(mine.select("observer", own="address"), on="observer", how="left")
     return named.with_columns(vantage=vantage)
 

@@ -25,9 +25,9 @@ Loop = Callable[[Any], int]
 
 
 def boundaries(block: Any) -> int:
-    """Return how many fields a block has; their widths are mixed in, so that each is computed.
+    r"""Return how many fields a block has; their widths are mixed in, so that each is computed.
 
-    >>> boundaries(b"2 eni-1 - OK\\n") & 0xFFFF
+    >>> boundaries(b"2 eni-1 - OK\n") & 0xFFFF
     4
     """
     count, begin, widths = 0, 0, 0

@@ -62,8 +62,8 @@ class Network:
 
     @property
     def clients(self) -> int:
-        """How many interfaces open connections."""
-        return min(max(self.pairs // 150, SUBNETS), 3_000)
+        """How many interfaces open connections: three a subnet at least, so that each has peers."""
+        return min(max(self.pairs // 150, 3 * SUBNETS), 3_000)
 
     @property
     def servers(self) -> int:
@@ -130,7 +130,9 @@ class Network:
         outside = [_outside(number) for number in range(self.outside)]
         outside += [f"2a05:d01c:{n // 50_000 + 1:x}::{n % 50_000 + 1:x}" for n in far]
         chance = mixed(far, 2) % 100
-        aws = np.where((chance >= 30) & (chance < 75), np.where(far % 8 == 0, "DYNAMODB", "S3"), "-")
+        aws = np.where(
+            (chance >= 30) & (chance < 75), np.where(far % 8 == 0, "DYNAMODB", "S3"), "-"
+        )
         names = ["-"] * self.interfaces + [*aws, *aws]
         return pl.DataFrame({"address": near + v4 + v6 + gateways + outside, "aws": names})
 
