@@ -28,7 +28,6 @@ check: .venv/ready     ## Lint and type-check
 
 bench: .venv/bench     ## Measure against DuckDB, chdb and Polars on a million records
 	$(BIN)/python benchmarks/engines.py
-	$(BIN)/python benchmarks/conversations.py
 
 clean:                 ## Remove the environment
 	rm -rf .venv
