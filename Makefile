@@ -23,8 +23,12 @@ check: .venv/ready     ## Lint and type-check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 
-bench: .venv/ready     ## Measure against DuckDB on a million records
-	$(BIN)/python benchmarks/conversations.py
+.venv/bench: .venv/ready
+	$(BIN)/pip install --quiet --group bench
+	touch $@
+
+bench: .venv/bench     ## Measure against DuckDB, chdb and Polars on a million records
+	$(BIN)/python benchmarks/engines.py
 
 clean:                 ## Remove the environment
 	rm -rf .venv

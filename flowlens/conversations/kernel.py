@@ -52,6 +52,16 @@ def swapped(word):
 
 
 @njit
+def other(raw, ends):
+    """Return the raw addresses, null where they are the packet's, spelled in another way."""
+    if raw & NULL == ends & NULL:
+        raw |= NULL
+    if raw >> HALF == ends >> HALF:
+        raw |= NULL << HALF
+    return raw
+
+
+@njit
 def put(record, at, codes, coded, log, rows, to, width):
     """Write a packed record as a row: keys packed, the lower end first."""
     ends, ports = both(record[at], codes, coded), record[at + 1]
@@ -70,7 +80,8 @@ def put(record, at, codes, coded, log, rows, to, width):
     rows[to + TIMES] = record[at + 3]
     rows[to + BITS] = (ports >> U(40)) | (U(back) << U(24))
     if width > RAW:
-        raw, service = both(record[at + 7], codes, coded), both(record[at + 8], codes, coded)
+        raw = other(both(record[at + 7], codes, coded), ends)
+        service = both(record[at + 8], codes, coded)
         rows[to + RAW] = swapped(raw) if back else raw
         rows[to + SERVICE] = swapped(service) if back else service
 
