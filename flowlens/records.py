@@ -143,9 +143,11 @@ class Scan:
                 return read(stream, found.uri, format=self.format or found.format, packer=mine)
 
             def book(found: Object, batch: Batch) -> tuple[None, int]:
-                kept = _within(batch.records, self.ledger.window)
-                frame = self._shaped(found, kept, [*self.fields, "flow_log"])
-                return None, batch.height - take(found, replace(batch, records=frame), mine)
+                if batch.records.height:
+                    kept = _within(batch.records, self.ledger.window)
+                    shaped = self._shaped(found, kept, [*self.fields, "flow_log"])
+                    return None, batch.height - take(found, replace(batch, records=shaped), mine)
+                return None, batch.height - take(found, batch, mine)
 
             deque(readings(turn(), parse, book, self.ledger, lost=lost), maxlen=0)
 

@@ -90,8 +90,7 @@ def _conversations(
     held = _flows(records, words, columns).lazy()
     seen = views(held, roles(held, words)).collect(engine="streaming").lazy()
     between = boxes(seen, words, known and known[0]).collect()
-    nobody = pl.LazyFrame(schema=dict.fromkeys(("observer", "address"), pl.String))
-    owned = (known[1] if known else nobody).select(code(pl.all(), words))
+    owned = None if known is None else known[1].select(code(pl.all(), words))
     separate = placed(seen, between.lazy(), owned).with_columns(leg=pl.lit(None, pl.String))
     if between["box"].is_not_null().any():
         separate = linked(separate.drop("leg").collect().lazy(), between.lazy(), words)

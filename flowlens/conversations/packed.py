@@ -136,6 +136,7 @@ class Shelf:
     _file: BinaryIO | None = None
     _end: int = 0
     _lock: Lock = field(default_factory=Lock)
+    _logs: dict[str | None, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Find out how wide rows are."""
@@ -159,7 +160,9 @@ class Shelf:
             since: first second.
             until: first second no longer in.
         """
-        name = int(self.code(pl.Series([log], dtype=pl.String))[0])
+        if log not in self._logs:
+            self._logs[log] = int(self.code(pl.Series([log], dtype=pl.String))[0])
+        name = self._logs[log]
         if not versioned(self.columns):
             records[:, 2] |= np.uint64(NOTHING * WORD)
         return self._add(records, codes, name, since, until)

@@ -95,7 +95,7 @@ def _columns() -> dict[str, pl.Expr]:
     }
 
 
-def placed(views: pl.LazyFrame, boxes: pl.LazyFrame, held: pl.LazyFrame) -> pl.LazyFrame:
+def placed(views: pl.LazyFrame, boxes: pl.LazyFrame, held: pl.LazyFrame | None) -> pl.LazyFrame:
     """Add ``place``, where an observer stands.
 
     An interface's own address is in every record that it writes, as source or destination,
@@ -110,7 +110,7 @@ def placed(views: pl.LazyFrame, boxes: pl.LazyFrame, held: pl.LazyFrame) -> pl.L
         boxes: ``observer`` and ``box`` (codes): interfaces known to pass traffic on, and
             their addresses.
         held: ``observer`` and ``address`` (codes): which interface holds which address, as far
-            as the inventory tells.
+            as the inventory tells; None without one.
     """
     near = {
         "near_client": pl.coalesce("raw_client", "client"),
@@ -118,51 +118,62 @@ def placed(views: pl.LazyFrame, boxes: pl.LazyFrame, held: pl.LazyFrame) -> pl.L
     }
     observer, server = pl.col("where") // WORD, pl.col("server_end") // END
     named = views.with_columns(observer=observer, server=server, **near)
-    known = boxes.group_by("observer").agg(boxed=pl.lit(value=True).first())
-    joined = named.join(_own(named), on="observer", how="left")
-    joined = joined.join(_torn(joined), on=["observer", *near], how="left")
-    joined = joined.join(known, on="observer", how="left")
-    for side in ("client", "server"):
-        holds = held.unique().with_columns(pl.lit(value=True).alias(f"holds_{side}"))
-        keys = ["observer", side]
-        joined = joined.join(holds.rename({"address": side}), on=keys, how="left")
+    times = _times(named).collect(engine="streaming").lazy()
+    joined = named.join(_about(named, times, boxes), on="observer", how="left")
+    joined = joined.collect(engine="streaming").lazy()
+    torn = pl.col("own").is_null()
+    plain = joined.filter(~torn).with_columns(less=pl.lit(None, pl.UInt64))
+    joined = _holding(pl.concat([plain, _torn(joined.filter(torn), times)]), held)
     added = ["own", "less", "holder", "boxed", "holds_client", "holds_server"]
     return joined.with_columns(place=_place()).drop(*near, *added, "server")
 
 
-def _own(named: pl.LazyFrame) -> pl.LazyFrame:
-    """Return ``own``, the one address that all views of an observer share, and ``holder``."""
+def _times(named: pl.LazyFrame) -> pl.LazyFrame:
+    """Return in how many views each observer has each address."""
+    near = ("near_client", "near_server")
+    both = pl.concat(named.select("observer", address=end) for end in near)
+    return both.group_by("observer", "address").agg(times=pl.len().cast(pl.Int64))
+
+
+def _about(named: pl.LazyFrame, times: pl.LazyFrame, boxes: pl.LazyFrame) -> pl.LazyFrame:
+    """Return ``own``, the one address that all views of an observer share, ``holder``, ``boxed``."""
     total = named.group_by("observer").agg(total=pl.len(), holder=pl.any("instance"))
-    common = (
-        pl.concat(named.select("observer", address=f"near_{side}") for side in ("client", "server"))
-        .group_by("observer", "address")
-        .agg(times=pl.len())
-        .join(total, on="observer")
-        .filter(pl.col("times") >= pl.col("total"))
-    )
+    common = times.join(total, on="observer").filter(pl.col("times") >= pl.col("total"))
     own = common.group_by("observer").agg(
         own=pl.when(pl.len() == 1).then(pl.col("address").first())
     )
-    return total.select("observer", "holder").join(own, on="observer", how="left")
+    known = boxes.group_by("observer").agg(boxed=pl.lit(value=True).first())
+    about = total.select("observer", "holder").join(own, on="observer", how="left")
+    return about.join(known, on="observer", how="left")
 
 
-def _torn(named: pl.LazyFrame) -> pl.LazyFrame:
-    """Return ``less``: the own address of each pair at observers without one common address."""
+def _torn(named: pl.LazyFrame, times: pl.LazyFrame) -> pl.LazyFrame:
+    """Add ``less``: the own address of each pair at observers without one common address."""
     near = ("near_client", "near_server")
-    count = pl.concat(named.select("observer", "own", address=end) for end in near)
-    times = count.group_by("observer", "address").agg(pl.len().cast(pl.Int64), pl.first("own"))
     spread = times.group_by("address").agg(spread=pl.len().cast(pl.Int64))
-    torn = named.filter(pl.col("own").is_null()).select("observer", *near).unique()
     for end in near:
-        of = times.select("observer", "len", **{end: "address"})
+        of = times.rename({"address": end, "times": f"times_{end}"})
         wide = spread.rename({"address": end, "spread": f"spread_{end}"})
-        torn = torn.join(of.rename({"len": f"len_{end}"}), on=["observer", end], how="left")
-        torn = torn.join(wide, on=end, how="left")
-    more = pl.col("len_near_client") - pl.col("len_near_server")
+        named = named.join(of, on=["observer", end], how="left").join(wide, on=end, how="left")
+    more = pl.col("times_near_client") - pl.col("times_near_server")
     fewer = pl.col("spread_near_server") - pl.col("spread_near_client")
     sign = pl.when(more != 0).then(more).otherwise(fewer)
     less = pl.when(sign > 0).then("near_client").when(sign < 0).then("near_server")
-    return torn.select("observer", *near, less=less)
+    spare = [f"{name}_{end}" for name in ("times", "spread") for end in near]
+    return named.with_columns(less=less).drop(spare)
+
+
+def _holding(named: pl.LazyFrame, held: pl.LazyFrame | None) -> pl.LazyFrame:
+    """Add whether the observer holds the client's and the server's address."""
+    for side in ("client", "server"):
+        name = f"holds_{side}"
+        if held is None:
+            named = named.with_columns(pl.lit(None, pl.Boolean).alias(name))
+            continue
+        holds = held.unique().with_columns(pl.lit(value=True).alias(name))
+        keys = ["observer", side]
+        named = named.join(holds.rename({"address": side}), on=keys, how="left")
+    return named
 
 
 def _directed() -> pl.Expr:

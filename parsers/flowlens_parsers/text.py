@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import polars as pl
 
@@ -132,7 +133,8 @@ class _Cursor:
             return None
         numbers = pl.Series([self.line + line for _, line in rows.odd], dtype=LINE)
         self.line += rows.lines
-        batch = merge([self.judge(_NOTHING, self.names), *self.sift(numbers, raw)])[0]
+        nothing = _nothing(self.names, self.source)
+        batch = merge([nothing, *self.sift(numbers, raw)])[0] if raw else nothing
         return replace(batch, lines=batch.lines + len(rows.records), packed=(rows.records,))
 
     @property
@@ -189,6 +191,12 @@ class _Cursor:
         """Reject lines that are not UTF-8."""
         rows = refused(lines.with_columns(reason=pl.lit(NOT_UTF8)), self.source)
         return replace(self.judge(lines.clear(), self.names), rejects=rows, lines=rows.height)
+
+
+@lru_cache(maxsize=16)
+def _nothing(names: tuple[str, ...], source: str) -> Batch:
+    """Return the batch of no lines."""
+    return parse_lines(_NOTHING, names, source)
 
 
 def _tidy(block: bytes) -> bytes:
