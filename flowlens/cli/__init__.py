@@ -13,6 +13,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 failure, 2 wrong use, 3 AWS credentials or permission, 4 input unreadable,
     10 findings at or above ``--fail-on``, 130 interrupted.
     """
+    # Arrays are only stored and copied here; NumPy's algebra would start threads at its import.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if argv is not None:
         return _main(list(argv))
     code = _main(sys.argv[1:])

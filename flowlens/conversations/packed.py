@@ -286,7 +286,7 @@ _TAIL = ("first", "last", "facts", "raw", "service")
 def _frame(flows: Words, columns: frozenset[str], words: pl.Categorical) -> pl.DataFrame:
     """Turn merged flows into a frame, null where a side sent nothing or a field is not there."""
     names = (*_NAMES, *_PAIRS, *_TAIL)
-    raw = pl.DataFrame({name: flows[:, at].copy() for at, name in enumerate(names)})
+    raw = pl.DataFrame([_series(name, flows[:, at]) for at, name in enumerate(names)])
     told = {
         f"{name}_{side}": expr
         for at, side in enumerate(("lo", "hi"))
@@ -298,6 +298,14 @@ def _frame(flows: Words, columns: frozenset[str], words: pl.Categorical) -> pl.D
         told["middle"] = _bit(9)
     frame = raw.select(*_NAMES, *_PAIRS, **told)
     return frame.with_columns(**blanks({*frame.columns}, words))
+
+
+def _series(name: str, values: Words) -> pl.Series:
+    """Return integers as a column; through bytes, since through an array costs an import."""
+    if not len(values):
+        return pl.Series(name, [], pl.UInt64)
+    data = pl.Series(name, [values.tobytes()])
+    return data.bin.reinterpret(dtype=pl.Array(pl.UInt64, len(values)), endianness="little").explode()
 
 
 def _bit(number: int) -> pl.Expr:

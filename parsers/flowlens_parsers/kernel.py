@@ -98,13 +98,6 @@ def number(text, at, size):
 
 
 @njit
-def stir(hash, word):
-    """Return the hash after one word more."""
-    hash = (hash ^ word) * STIR
-    return hash ^ (hash >> U(29))
-
-
-@njit
 def matches(entry, label, full, tail, text, at, entries):
     """Say whether a token is that of an entry."""
     if entries[entry + 5] != label:
@@ -129,15 +122,16 @@ def add(entry, label, full, tail, text, at, entries):
 def code(text, at, size, kind, table, mask, entries, state):
     """Return the code of a token, a new one for a token not seen before."""
     label = U(size) | (U(kind) << U(8))
-    hash = stir(MIX, label)
     full, rest = size >> 3, size & 7
+    hash, factor = label * STIR, MIX
     for word in range(full):
-        hash = stir(hash, eight(text, at + 8 * word))
+        hash += eight(text, at + 8 * word) * factor
+        factor *= STIR
     tail = U(0)  # no text holds a zero byte, so it is none where there is a rest
     if rest:
         tail = eight(text, at + 8 * full) & ((U(1) << U(8 * rest)) - U(1))
-        hash = stir(hash, tail)
-    place = (hash ^ (hash >> U(32))) & mask
+        hash += tail * factor
+    place = (((hash ^ (hash >> U(32))) * STIR) >> U(32)) & mask
     while table[place]:
         if matches(I(table[place] - 1) * ENTRY, label, full, tail, text, at, entries):
             return U(table[place] - 1)
@@ -159,10 +153,11 @@ def refill(table, mask, entries, state):
     for token in range(state[TOKENS]):
         entry = token * ENTRY
         label = entries[entry + 5]
-        hash = stir(MIX, label)
+        hash, factor = label * STIR, MIX
         for word in range((I(label & U(255)) + 7) >> 3):
-            hash = stir(hash, entries[entry + word])
-        place = (hash ^ (hash >> U(32))) & mask
+            hash += entries[entry + word] * factor
+            factor *= STIR
+        place = (((hash ^ (hash >> U(32))) * STIR) >> U(32)) & mask
         while table[place]:
             place = (place + U(1)) & mask
         table[place] = np.uint32(token + 1)

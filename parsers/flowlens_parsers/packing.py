@@ -44,7 +44,7 @@ KNOWN = (
     *("nat_gateway", "regional_nat_gateway", "transit_gateway", "network_load_balancer"),
 )
 
-LINES = 1 << 16  # rows that there is room for at first
+LINES = 1 << 17  # rows that there is room for at first
 MOST = {pl.UInt8(): 2**8 - 1, pl.UInt16(): 2**16 - 1, pl.UInt32(): 2**32 - 1, TIME: SECONDS}
 
 #: Turns canonical texts into the codes of the caller's dictionary.
@@ -168,7 +168,7 @@ class Packer:
         """Return the caller's codes of tokens, `BAD` for what is not what its field wants."""
         texts = np.ascontiguousarray(entries[:, :5]).view("S40").ravel().tolist()
         words = pl.Series(texts, dtype=pl.Binary).cast(pl.String)
-        kinds = pl.Series(entries[:, 5] >> 8)
+        kinds = pl.Series((entries[:, 5] >> 8).tolist())
         for kind, clean in ((ADDRESS, addresses), (NUMERAL, _numerals)):
             of = kinds == kind
             if of.any():
