@@ -44,10 +44,10 @@ def keep(src: Sequence[str], reading: Reading, store: str, dns: Sequence[str] | 
     progress.clear()
     if reading.rejects:
         output.write(rejects(Store(store, aws)), "rejects", path=reading.rejects)
-    _tell(summary, reading.rejects or Path(store) / "rejects")
+    _tell(summary, reading.rejects or Store(store).uri("rejects"))
 
 
-def _tell(summary: Summary, kept: Path) -> None:
+def _tell(summary: Summary, kept: Path | str) -> None:
     """Say what was done, and what a reader of the store should know."""
     for note in summary.notes:
         console.say(f"note: {note}")

@@ -131,7 +131,7 @@ def _keep(run: Run, kind: Kind, objects: list[Object]) -> None:
         target = run.folder / "batch.parquet"
         batch = gather(kind, group, target, ledger, format=run.format, strict=run.strict)
         _commit(run, batch)
-        _account(run.summary, batch, group)
+        _account(run.summary, batch)
 
 
 def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
@@ -202,9 +202,10 @@ def _days(part: Path) -> list[date]:
     return pl.scan_parquet(part).select(pl.col("day").unique()).collect()["day"].to_list()
 
 
-def _account(summary: Summary, batch: Batch, group: Sequence[Object]) -> None:
+def _account(summary: Summary, batch: Batch) -> None:
     """Add what was told while a batch was read."""
     lost = batch.ledger.objects().filter(pl.col("lost").is_not_null())
-    summary.lost.update(lost.select("source", "lost").iter_rows())
-    summary.reasons.update(batch.ledger.reasons())
+    failed = dict(lost.select("source", "lost").iter_rows())
+    summary.lost |= failed
+    summary.reasons += Counter(batch.ledger.reasons()) - Counter(failed.values())
     summary.notes.update(dict.fromkeys(batch.ledger.notes()))
