@@ -8,6 +8,7 @@ from flowlens.store import Store
 from flowlens.store.schema import TABLES
 
 NOON = 1795262400  # 2026-11-21T12:00:00Z
+HOURS = 2 * 3600  # from one object to the next
 
 Content = dict[str, list[tuple[object, ...]]]
 
@@ -39,9 +40,9 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def logs(write: Callable[..., Path], tmp_path: Path) -> Path:
-    """Twelve objects of three days, with silent windows, bad lines and records in two objects."""
+    """Twelve objects of two days, with silent windows, bad lines and records in two objects."""
     for number in range(12):
-        start = NOON + number * 6 * 3600
+        start = NOON + number * HOURS
         lines = [
             make(start + 60 * minute, client=minute % 7, port=40000 + minute)
             for minute in range(20)
@@ -50,7 +51,7 @@ def logs(write: Callable[..., Path], tmp_path: Path) -> Path:
         lines.append(f"2 123456789010 eni-0b - - - - - - - {start} {start + 60} - NODATA\n")
         lines += ["not a record\n"] * (number % 3)
         # the first record of the next object comes here too
-        lines.append(line(start + 6 * 3600, client=0, port=40000))
+        lines.append(line(start + HOURS, client=0, port=40000))
         write(f"{number:02}.log", *lines)
     return tmp_path / "logs"
 
