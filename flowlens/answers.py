@@ -1,7 +1,7 @@
 """Answers: Route 53 Resolver query logs of a source as one lazy frame."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import BinaryIO
 
@@ -15,7 +15,7 @@ from flowlens.sources.listing import Source
 from flowlens_parsers import Batch, read_resolver
 from flowlens_parsers.batch import ANSWERS
 
-__all__ = ["scan_answers"]
+__all__ = ["scan_answers", "scan_queries"]
 
 
 def scan_answers(
@@ -49,20 +49,30 @@ def scan_answers(
         list_objects(src, until=until, options=aws, service="vpcdnsquerylogs", note=books.note)
     )
 
+    return scan_queries(objects, ledger=books, strict=strict).drop("source")
+
+
+def scan_queries(
+    objects: Sequence[Object], *, ledger: Ledger | None = None, strict: bool = False
+) -> pl.LazyFrame:
+    """Return the answers in objects that are listed already, and ``source``, their object."""
+    books = ledger if ledger is not None else Ledger()
+    schema = pl.Schema({**ANSWERS, "source": pl.String()})
+
     def batches(
         columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, size: int | None
     ) -> Iterator[pl.DataFrame]:
         lost = Counter[str]()
         frames = readings(objects, _parse, _take, books, strict=strict, lost=lost)
-        yield from hand_on(frames, columns or list(ANSWERS), predicate, limit, size)
+        yield from hand_on(frames, columns or schema.names(), predicate, limit, size)
         refuse(objects, lost)
 
-    return register_io_source(batches, schema=pl.Schema(ANSWERS), is_pure=True)
+    return register_io_source(batches, schema=schema, is_pure=True)
 
 
 def _parse(found: Object, stream: BinaryIO) -> Iterator[Batch]:
     return read_resolver(stream, found.uri)
 
 
-def _take(_: Object, batch: Batch) -> tuple[pl.DataFrame, int]:
-    return batch.records, 0
+def _take(found: Object, batch: Batch) -> tuple[pl.DataFrame, int]:
+    return batch.records.with_columns(source=pl.lit(found.uri)), 0

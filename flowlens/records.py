@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 import polars as pl
@@ -22,7 +23,7 @@ from flowlens_parsers.batch import LINE
 if TYPE_CHECKING:
     from flowlens_parsers.packing import Packer
 
-__all__ = ["Ledger", "Scan", "scan_records", "scanned"]
+__all__ = ["Ledger", "Scan", "scan_objects", "scan_records", "scanned"]
 
 
 def scan_records(  # noqa: PLR0913 - the options of every command that reads
@@ -68,9 +69,33 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
     """
     books = ledger if ledger is not None else Ledger()
     books.window = Window(since, until)
+    from flowlens.store.place import divide
+
+    stores, rest = divide(src, aws)
+    if stores:
+        from flowlens.store.mixed import together
+
+        read = partial(scan_records, format=format, aws=aws, ledger=books, strict=strict)
+        return together(stores, rest, read, books, line=line, source=source)
     objects = list(
-        list_objects(src, since=since, until=until, options=aws, format=format, note=books.note)
+        list_objects(rest, since=since, until=until, options=aws, format=format, note=books.note)
     )
+    return scan_objects(
+        objects, format=format, ledger=books, strict=strict, line=line, source=source
+    )
+
+
+def scan_objects(
+    objects: Sequence[Object],
+    *,
+    format: str | None = None,
+    ledger: Ledger | None = None,
+    strict: bool = False,
+    line: bool = False,
+    source: bool = False,
+) -> pl.LazyFrame:
+    """Return the records of objects that are listed already; see `scan_records`."""
+    books = ledger if ledger is not None else Ledger()
     sizes = [found.size for found in objects]
     books.total = None if None in sizes else sum(size or 0 for size in sizes)
     try:

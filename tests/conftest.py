@@ -1,12 +1,18 @@
+import http.client
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -76,3 +82,105 @@ def aws_client(aws_server: str) -> Callable[[str], Any]:
     """Makes a client of a service of `aws_server` that may write, to prepare a test."""
     config = Config(retries={"max_attempts": 0})
     return lambda service: boto3.client(service, endpoint_url=aws_server, config=config)
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the next `times` requests whose line or body contains `match`."""
+
+    match: str
+    status: int = 200
+    times: int = 1
+    body: str = ""
+    cut: int | None = None  # bytes of the true body that arrive before the line drops
+    done: bool = False  # the request is carried out, and only its answer is spoiled
+
+
+@dataclass
+class Proxy:
+    """A server in front of moto that writes requests down and spoils some of them."""
+
+    url: str
+    faults: list[Fault] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    page: int = 1000  # entries of a page of a bucket's listing
+
+    def spoil(self, match: str, **how: Any) -> None:
+        """Spoil requests whose line or body contains `match`, as `Fault` says."""
+        self.faults.append(Fault(match, **how))
+
+    def fault(self, line: str) -> Fault | None:
+        for fault in self.faults:
+            if fault.match in line and fault.times > 0:
+                fault.times -= 1
+                return fault
+        return None
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    proxy: Proxy
+    backend: str
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a client that drops a transfer is what some tests are about."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def forward(self) -> None:
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        marks = [self.headers.get("Range", ""), self.headers.get("X-Amz-Target", "")]
+        line = " ".join([self.command, self.path, *filter(None, marks)])
+        self.server.proxy.requests.append(line)
+        fault = self.server.proxy.fault(line + " " + sent.decode("latin-1"))
+        if fault is not None and fault.cut is None:
+            if fault.done:
+                self.ask(sent)
+            self.answer(fault.status, {}, fault.body.encode())
+            return
+        if "list-type=2" in self.path:
+            self.path += f"&max-keys={self.server.proxy.page}"
+        status, headers, body = self.ask(sent)
+        self.answer(status, headers, body, fault.cut if fault else None)
+
+    def ask(self, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+        with closing(http.client.HTTPConnection(urlsplit(self.server.backend).netloc)) as link:
+            link.request(self.command, self.path, sent, dict(self.headers))
+            got = link.getresponse()
+            return got.status, dict(got.getheaders()), got.read()
+
+    def answer(
+        self, status: int, headers: dict[str, str], body: bytes, cut: int | None = None
+    ) -> None:
+        self.send_response(status)
+        skip = {"content-length", "connection", "transfer-encoding", "server", "date"}
+        for name, value in headers.items():
+            if name.lower() not in skip:
+                self.send_header(name, value)
+        length = {name.lower(): value for name, value in headers.items()}.get("content-length")
+        size = length if self.command == "HEAD" and length else str(len(body))
+        self.send_header("Content-Length", size)
+        self.end_headers()
+        self.wfile.write(body[:cut])
+        self.close_connection = cut is not None
+
+    do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = forward
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def proxy(aws_server: str) -> Iterator[Proxy]:
+    """A way to `aws_server` that notes requests and can be told to fail."""
+    with Server(("127.0.0.1", 0), Handler) as server:
+        proxy = Proxy(f"http://127.0.0.1:{server.server_address[1]}")
+        server.proxy, server.backend = proxy, aws_server
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield proxy
+        server.shutdown()
+        thread.join()

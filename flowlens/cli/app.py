@@ -138,6 +138,22 @@ def graph(src: Src, reading: Reading, grounds: Grounds, output: File) -> None:
 
 
 @verb
+def ingest(
+    src: Src,
+    reading: Reading,
+    store: Annotated[str, typer.Option(metavar="DIR|s3://…", help="Where the tables are kept.")],
+    dns: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SRC", help="Route 53 Resolver query logs to keep; repeatable."),
+    ] = None,
+) -> None:
+    """Keep records and conversations in Delta tables, exactly once; run it again at any time."""
+    from flowlens.cli.keep import keep
+
+    keep(src, reading, store, dns)
+
+
+@verb
 def snapshot(
     output: File,
     profile: Annotated[str | None, typer.Option(help="As in the AWS CLI.")] = None,

@@ -32,7 +32,7 @@ def escape(text: str) -> str:
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
-def reads(reasons: dict[str, int], *, kept: Path | None = None) -> str | None:
+def reads(reasons: dict[str, int], *, kept: Path | str | None = None) -> str | None:
     """Say in one line what could not be read; None if all could.
 
     >>> reads({"wrong number of values": 2, "not an address": 1})

@@ -43,6 +43,13 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Show": (
         ("graph", "a picture or a graph file", "flowlens graph logs/ -i inventory/ -o egress.svg"),
     ),
+    "Keep": (
+        (
+            "ingest",
+            "keep conversations in a store, exactly once",
+            "flowlens ingest s3://bucket/AWSLogs/ --store s3://mine/flows",
+        ),
+    ),
     "Set up": (
         (
             "snapshot",
@@ -57,7 +64,8 @@ TOP = """\
 Usage: flowlens VERB SRC… [options]
 
 VPC flow logs in; an owned, named, judged egress graph out. SRC is a file, a folder, a glob, '-',
-s3://BUCKET/PREFIX or cloudwatch:LOG-GROUP; the format is found from the content.
+s3://BUCKET/PREFIX, cloudwatch:LOG-GROUP or a store written by ingest; the format is found from
+the content.
 """
 
 END = """\

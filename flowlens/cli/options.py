@@ -17,7 +17,7 @@ Src = Annotated[
     Argument(
         metavar="SRC…",
         show_default=False,
-        help="A file, folder, glob, '-', s3://BUCKET/PREFIX or cloudwatch:LOG-GROUP.",
+        help="A file, folder, glob, '-', s3://BUCKET/PREFIX, cloudwatch:LOG-GROUP or a store.",
     ),
 ]
 

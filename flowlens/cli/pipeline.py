@@ -81,6 +81,13 @@ class Job:
         )
 
     @cached_property
+    def sources(self) -> tuple[list[Any], list[str]]:
+        """The stores among the sources, and the raw ones."""
+        from flowlens.store.place import divide
+
+        return divide(list(self.src), self.aws)
+
+    @cached_property
     def inventory(self) -> Any:
         """The inventory, or None."""
         from flowlens.inventory import load
@@ -97,7 +104,15 @@ class Job:
     def conversations(self) -> pl.LazyFrame:
         """Return who talked to whom, once."""
         from flowlens.conversations import conversations
+        stores, raw = self.sources
+        # An inventory may put legs together that a store, which has none, counted apart.
+        if len(stores) == 1 and not raw and self.inventory is None:
+            from flowlens.store.mixed import counted
 
+            start, end = self.window.start, self.window.end
+            kept = counted(stores[0], self.ledger, start, end, self.reading.where)
+            if kept is not None:
+                return kept
         return conversations(self.records(), self.inventory)
 
     def edges(self) -> pl.LazyFrame:
@@ -118,9 +133,11 @@ class Job:
         )
 
     def answers(self) -> pl.LazyFrame | None:
-        """Return the resolver's answers, or None if no log of them was given."""
+        """Return the resolver's answers, or None if no log of them was given or is kept."""
         if not self.grounds.dns:
-            return None
+            from flowlens.store.mixed import named
+
+            return named(self.sources[0], self.window.end)
         from flowlens.answers import scan_answers
 
         return scan_answers(

@@ -1,0 +1,30 @@
+"""The store: what was ingested, exactly once, as Delta tables that other engines read as they are.
+
+::
+
+    objects -> batch -> records      one commit a batch, numbered     batch, distinct, commit
+    records -> conversations         one commit a day                 days
+    store -> frames                  every command                    scan, point
+
+`place` says where a table is and how to reach it, `schema` how its columns are kept. Nothing
+here imports Delta before a store is used.
+"""
+
+from flowlens.store.ingest import Summary, ingest
+from flowlens.store.place import Store, is_store
+from flowlens.store.point import about
+from flowlens.store.scan import answers, conversations, coverage, objects, records, rejects
+
+__all__ = [
+    "Store",
+    "Summary",
+    "about",
+    "answers",
+    "conversations",
+    "coverage",
+    "ingest",
+    "is_store",
+    "objects",
+    "records",
+    "rejects",
+]

@@ -1,0 +1,122 @@
+"""Records to conversations, day by day, each day in one commit."""
+
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from flowlens.conversations import conversations
+from flowlens.store.commit import Conflict, conflicts, number, properties, writing
+from flowlens.store.place import Store, arrow
+from flowlens.store.scan import shaped
+from flowlens.store.schema import NOWHEN, TABLES, believable, stored
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+__all__ = ["behind", "mark", "rebuild"]
+
+#: Table -> the order of its rows in a day. Asking for an address reads the few row groups whose
+#: bounds hold it, in one table where it is the client and in the other where it is the server.
+ORDERS = {
+    "conversations": ("client", "server", "hour"),
+    "by_server": ("server", "client", "hour"),
+}
+REST = ("server_port", "protocol", "action", "observer", "leg", "first_seen", "last_seen")
+
+TUPLE = ("srcaddr", "dstaddr", "srcport", "dstport", "protocol")
+
+
+def mark(day: date) -> str:
+    """Return the app whose number says up to which batch a day was made.
+
+    >>> mark(date(2026, 11, 21))
+    'day 2026-11-21'
+    """
+    return f"day {day:%Y-%m-%d}"
+
+
+def behind(store: Store, records: "DeltaTable") -> Iterator[tuple[date, int]]:
+    """Yield the days that have newer records than conversations, and the number of their batch."""
+    tables = [store.open(name) for name in ORDERS]
+    days = {date.fromisoformat(str(row["day"])) for row in records.partitions()}
+    for day in sorted(days):
+        wanted = number(records, mark(day))
+        if any(number(table, mark(day)) < wanted for table in tables):
+            yield day, wanted
+
+
+def rebuild(store: Store, tell: Callable[[date], None] = lambda _: None) -> list[date]:
+    """Make the conversations of every day that is behind its records.
+
+    Args:
+        store: The store.
+        tell: Told each day when it is begun.
+
+    Returns:
+        The days made, in order.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    made: list[date] = []
+    while True:
+        records = store.open("records")
+        waiting = list(behind(store, records))
+        if not waiting:
+            return sorted(set(made))
+        for day, wanted in waiting:
+            tell(day)
+            _write(store, day, wanted, _day(store, records, day))
+            made.append(day)
+
+
+def _day(store: Store, records: "DeltaTable", day: date) -> pl.DataFrame:
+    """Return the conversations of a day.
+
+    A connection that crosses midnight may have shown who opened it on the day before, so the
+    records of its 5-tuple from that day help to find the roles; they are not counted.
+    """
+    every = shaped(store.scan(records))
+    today = every.filter(pl.col("day") == day)
+    rows = [today]
+    names = set(every.collect_schema().names())
+    if day != NOWHEN and {*TUPLE, "start"} <= names:
+        early = today.filter(pl.col("start") < pl.lit(day).cast(pl.Datetime("ms", "UTC")) + HOUR)
+        before = every.filter(pl.col("day") == day - timedelta(days=1))
+        there = early.select(TUPLE)
+        back = there.select(
+            srcaddr="dstaddr", dstaddr="srcaddr", srcport="dstport", dstport="srcport",
+            protocol="protocol",
+        )  # fmt: skip
+        rows.append(before.join(pl.concat([there, back]).unique(), on=TUPLE, how="semi"))
+    talk = conversations(pl.concat(rows).drop("day"))
+    return talk.with_columns(believable("hour")).filter(pl.col("day") == day).collect()
+
+
+HOUR = pl.duration(hours=1)
+
+
+def _write(store: Store, day: date, wanted: int, talk: pl.DataFrame) -> None:
+    """Put the conversations of a day in the place of those before, in both orders."""
+    from deltalake import write_deltalake
+
+    for name, order in ORDERS.items():
+        columns = TABLES[name][0]
+        rows = stored(talk.lazy(), columns).select(*columns).sort(*order, *REST).collect()
+        table = store.open(name)
+        if number(table, mark(day)) >= wanted:
+            continue
+        try:
+            with conflicts(table, store.root):
+                write_deltalake(
+                    table,
+                    rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(arrow(columns)),
+                    mode="overwrite",
+                    predicate=f"day = '{day:%Y-%m-%d}'",
+                    writer_properties=writing(),
+                    commit_properties=properties({mark(day): wanted}),
+                )
+        except Conflict:
+            continue  # whatever won, the caller looks again

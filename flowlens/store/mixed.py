@@ -1,0 +1,100 @@
+"""Stores among the sources of a command."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from flowlens.ledger import Entry, Ledger
+from flowlens.sources import Window
+from flowlens.store import scan
+from flowlens.store.place import Store
+from flowlens.store.point import about, point
+from flowlens.store.schema import COUNTS
+
+__all__ = ["book", "counted", "named", "together"]
+
+
+def together(
+    stores: Sequence[Store],
+    rest: Sequence[str],
+    read: Callable[..., pl.LazyFrame],
+    ledger: Ledger,
+    *,
+    line: bool,
+    source: bool,
+) -> pl.LazyFrame:
+    """Return the records of stores and of raw sources as one frame.
+
+    Args:
+        stores: The stores.
+        rest: The raw sources; none will do.
+        read: Reads the raw sources.
+        ledger: Has the asked time; gets what the stores know of their objects.
+        line: Add the number of the line.
+        source: Add the object.
+    """
+    window = ledger.window
+    options: dict[str, Any] = {"since": window.since, "until": window.until}
+    options |= {"line": line, "source": source}
+    frames = [scan.records(store, **options) for store in stores]
+    if rest:
+        frames.append(read(list(rest), **options))
+    for store in stores:
+        book(store, ledger)
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+
+
+def counted(
+    store: Store,
+    ledger: Ledger,
+    since: datetime | None,
+    until: datetime | None,
+    where: str | None = None,
+) -> pl.LazyFrame | None:
+    """Return the conversations that a store has counted, or None where it takes its records.
+
+    Args:
+        store: The store.
+        ledger: Gets what the store knows of its objects.
+        since: First moment asked for.
+        until: First moment no longer asked for.
+        where: A filter that is applied afterwards; an address in it decides which rows are read.
+    """
+    if any(time is not None and time.timestamp() % 3600 for time in (since, until)):
+        return None  # part of an hour: the kept sums are of whole hours
+    ledger.window = Window(since, until)
+    book(store, ledger)
+    narrow = point(where)
+    if narrow is None:
+        return scan.conversations(store, since=since, until=until)
+    end, address = narrow
+    return about(store, address, end=end, since=since, until=until)
+
+
+def named(stores: Sequence[Store], until: datetime | None) -> pl.LazyFrame | None:
+    """Return the resolver's answers that stores have; None if none was ever ingested."""
+    kept = [store for store in stores if store.open("names").version()]
+    return pl.concat([scan.answers(one, until=until) for one in kept]) if kept else None
+
+
+def book(store: Store, ledger: Ledger) -> None:
+    """Book what was read when the objects of a store were ingested."""
+    coverage = _by_source(scan.coverage(store))
+    rejects = _by_source(scan.rejects(store))
+    rows = scan.objects(store).filter(pl.col("kind") == "records").sort("batch", "uri").collect()
+    # An object that was replaced was read once for each of its contents.
+    totals = rows.group_by("uri", maintain_order=True).agg(pl.sum("size", *COUNTS))
+    for row in totals.iter_rows(named=True):
+        uri = row["uri"]
+        entry = Entry(**{name: row[name] for name in COUNTS}, bytes=row["size"], whole=True)
+        entry.coverage += coverage.get(uri, [])
+        for frame in rejects.get(uri, []):
+            entry.reject(frame)
+        ledger.settle(uri, entry)
+
+
+def _by_source(frame: pl.LazyFrame) -> dict[str, list[pl.DataFrame]]:
+    parts = frame.collect().partition_by("source", as_dict=True)
+    return {str(key[0]): [part] for key, part in parts.items()}

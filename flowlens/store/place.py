@@ -1,0 +1,184 @@
+"""Where a store is, and its tables as Delta sees them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from flowlens.errors import FlowlensError, InputError, OutputError
+from flowlens.sources import Aws
+from flowlens.sources.listing import Source
+from flowlens.store.schema import TABLES, kept
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+__all__ = ["Store", "arrow", "divide", "is_store"]
+
+#: The tables by which a store is known.
+MARKS = ("records", "objects")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A folder or prefix with the tables of `flowlens.store.schema.TABLES`.
+
+    Args:
+        root: Path of a folder or `s3://BUCKET/PREFIX`.
+        aws: How to reach AWS.
+    """
+
+    root: str
+    aws: Aws = field(default_factory=Aws)
+
+    def uri(self, table: str) -> str:
+        """Return the address of a table.
+
+        >>> Store("s3://bucket/kept/").uri("records")
+        's3://bucket/kept/records'
+        """
+        root = self.root if _remote(self.root) else Path(self.root).absolute().as_posix()
+        return f"{root.rstrip('/')}/{table}"
+
+    def options(self) -> dict[str, str]:
+        """Return what Delta and Polars need to reach S3, with the credentials boto3 finds."""
+        return _options(self.aws) if _remote(self.root) else {}
+
+    def open(self, table: str) -> "DeltaTable":
+        """Return the newest state of a table.
+
+        Raises:
+            InputError: The store or the table is not there, or cannot be read.
+        """
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError, TableNotFoundError
+
+        try:
+            return DeltaTable(self.uri(table), storage_options=self.options())
+        except TableNotFoundError as error:
+            msg = f"{self.root}: no table {table!r} here; a store is what `flowlens ingest` writes"
+            raise InputError(msg) from error
+        except (DeltaError, OSError) as error:
+            msg = f"{self.uri(table)} cannot be read ({_line(error)}); run `flowlens ingest` again"
+            raise InputError(msg) from error
+
+    def scan(self, table: "str | DeltaTable") -> pl.LazyFrame:
+        """Return a table, or one state of it, as a lazy frame."""
+        source = self.open(table) if isinstance(table, str) else table
+        return pl.scan_delta(source, storage_options=self.options() or None)
+
+    def create(self) -> None:
+        """Make the tables that are not there yet; two processes may do it at the same time.
+
+        Raises:
+            OutputError: The place cannot be written.
+        """
+        from deltalake import DeltaTable, Schema
+        from deltalake.exceptions import DeltaError
+
+        options = self.options()
+        for name, (columns, partitions) in TABLES.items():
+            uri = self.uri(name)
+            try:
+                if DeltaTable.is_deltatable(uri, options):
+                    continue
+                if not _remote(uri):
+                    Path(uri).mkdir(parents=True, exist_ok=True)
+                schema = Schema.from_arrow(arrow(columns))
+                DeltaTable.create(
+                    uri, schema, mode="ignore", partition_by=partitions, storage_options=options
+                )
+            except (DeltaError, OSError) as error:
+                if _there(uri, options):  # somebody else was faster
+                    continue
+                msg = f"{self.root}: no store can be made here ({_line(error)})"
+                raise OutputError(msg) from error
+
+
+def is_store(src: str | Path, aws: Aws | None = None) -> bool:
+    """Say whether a source is a store.
+
+    Args:
+        src: As on the command line.
+        aws: How to reach AWS.
+    """
+    text = str(src)
+    if not _remote(text):
+        return all((Path(text) / name / "_delta_log").is_dir() for name in MARKS)
+    from flowlens.sources.session import client, guarded
+
+    bucket, _, key = text.removeprefix("s3://").partition("/")
+    prefix = f"{key.rstrip('/')}/" if key.strip("/") else ""
+    try:
+        s3 = client("s3", aws or Aws())
+        with guarded("s3:ListBucket", f"arn:aws:s3:::{bucket}"):
+            return all(_holds(s3, bucket, f"{prefix}{name}/_delta_log/") for name in MARKS)
+    except FlowlensError:
+        return False  # whoever lists the source says what is wrong with it
+
+
+def divide(src: Source, aws: Aws | None = None) -> tuple[list[Store], list[str]]:
+    """Divide sources into stores and what is raw.
+
+    Args:
+        src: As for `flowlens.scan_records`.
+        aws: How to reach AWS.
+    """
+    several = [src] if isinstance(src, str | Path) else list(src)
+    stores = [one for one in several if is_store(one, aws)]
+    raw = [str(one) for one in several if one not in stores]
+    return [Store(str(one), aws or Aws()) for one in stores], raw
+
+
+def _holds(s3: Any, bucket: str, prefix: str) -> bool:
+    return bool(s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"))
+
+
+def arrow(columns: Mapping[str, pl.DataType]) -> "pa.Schema":
+    """Return the Arrow schema in which columns are kept."""
+    frame = pl.DataFrame(schema={name: kept(dtype) for name, dtype in columns.items()})
+    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+
+
+def _remote(uri: str) -> bool:
+    return uri.startswith("s3://")
+
+
+def _there(uri: str, options: dict[str, str]) -> bool:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    try:
+        return bool(DeltaTable.is_deltatable(uri, options))
+    except (DeltaError, OSError):
+        return False
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def _options(aws: Aws) -> dict[str, str]:
+    from flowlens.sources.session import session
+
+    found: Any = session(aws)
+    options = {
+        # A commit is a PUT with If-None-Match, which S3 refuses if the version is there already.
+        # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        "aws_conditional_put": "etag",
+        "aws_region": found.region_name or "us-east-1",
+    }
+    credentials = found.get_credentials()
+    if credentials is not None:
+        frozen = credentials.get_frozen_credentials()
+        options["aws_access_key_id"] = frozen.access_key
+        options["aws_secret_access_key"] = frozen.secret_key
+        if frozen.token:
+            options["aws_session_token"] = frozen.token
+    if aws.endpoint_url:
+        options["aws_endpoint_url"] = aws.endpoint_url
+        options["aws_allow_http"] = "true"
+    return options
