@@ -51,7 +51,7 @@ class Job:
         read = self.reading
         output.choose(self.writing.output, self.writing.form)
         self.progress = console.Progress()
-        self.ledger = Ledger(self.progress)
+        self.ledger = Ledger(self.progress, console.say)
         self.queries = Ledger()  # of resolver logs, which are no flow logs
         self.wanted = kinds(read.redact)
         learn = self.grounds.learn_until

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from flowlens_parsers.fields import SCHEMA, TIME
+from flowlens_parsers.fields import OWN, SCHEMA, TIME
 
 __all__ = [
     "ANSWERS",
@@ -87,7 +87,9 @@ class Layout:
         >>> Layout("text", ("srcport", "colour")).schema
         {'srcport': UInt16, 'colour': String}
         """
-        return {name: SCHEMA.get(name, pl.String()) for name in self.fields}
+        # Only tables have types: what a line of text calls `merged` stays text.
+        known = SCHEMA | OWN if self.kind == "parquet" else SCHEMA
+        return {name: known.get(name, pl.String()) for name in self.fields}
 
     @property
     def unknown(self) -> tuple[str, ...]:

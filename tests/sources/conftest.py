@@ -1,13 +1,18 @@
 import http.client
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
+import duckdb
+import polars as pl
+import pyarrow as pa
 import pytest
+import sqlglot
 
 
 @dataclass
@@ -21,6 +26,10 @@ class Fault:
     cut: int | None = None  # bytes of the true body that arrive before the line drops
 
 
+Reply = tuple[int, dict[str, str], bytes]
+Service = Callable[[str, bytes, Callable[[], Reply]], Reply]
+
+
 @dataclass
 class Proxy:
     """A server in front of moto that writes requests down and spoils some of them."""
@@ -29,6 +38,7 @@ class Proxy:
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     page: int = 1000  # entries of a page of a bucket's listing
+    service: Service | None = None  # stands between: is given a call, its body, and a way on
 
     def spoil(self, match: str, **how: Any) -> None:
         """Spoil requests whose line or body contains `match`, as `Fault` says."""
@@ -66,10 +76,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         if "list-type=2" in self.path:
             self.path += f"&max-keys={self.server.proxy.page}"
-        status, headers, body = self.ask(sent)
+        service, call = self.server.proxy.service, self.headers.get("X-Amz-Target", "")
+        onward = partial(self.ask, sent)
+        status, headers, body = service(call, sent, onward) if service else onward()
         self.answer(status, headers, body, fault.cut if fault else None)
 
-    def ask(self, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+    def ask(self, sent: bytes) -> Reply:
         with closing(http.client.HTTPConnection(urlsplit(self.server.backend).netloc)) as link:
             link.request(self.command, self.path, sent, dict(self.headers))
             got = link.getresponse()
@@ -105,3 +117,27 @@ def proxy(aws_server: str) -> Iterator[Proxy]:
         yield proxy
         server.shutdown()
         thread.join()
+
+
+class Engine:
+    """Tables that answer Athena's SQL: DuckDB, spoken to through sqlglot."""
+
+    def __init__(self) -> None:
+        self.duck = duckdb.connect()
+
+    def hold(self, database: str, table: str, rows: pl.DataFrame) -> None:
+        self.duck.register("given", rows.to_arrow())
+        self.duck.sql(f'CREATE SCHEMA IF NOT EXISTS "{database}"')
+        self.duck.sql(f'CREATE OR REPLACE TABLE "{database}"."{table}" AS SELECT * FROM given')
+
+    def ask(self, query: str) -> pa.Table:
+        (said,) = sqlglot.transpile(query, read="athena", write="duckdb")
+        return self.duck.sql(said).to_arrow_table()
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    """An empty engine for Athena's SQL."""
+    engine = Engine()
+    yield engine
+    engine.duck.close()
