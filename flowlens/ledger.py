@@ -81,12 +81,18 @@ class Ledger:
 
     Args:
         progress: Told the bytes read so far and the bytes in all (None if unknown), as stored.
+        speak: Told at once what cannot wait until the end of a run, such as costs.
     """
 
-    def __init__(self, progress: Callable[[int, int | None], None] | None = None) -> None:
+    def __init__(
+        self,
+        progress: Callable[[int, int | None], None] | None = None,
+        speak: Callable[[str], None] | None = None,
+    ) -> None:
         self._entries: dict[str, Entry] = {}
         self._notes: dict[str, None] = {}
         self._progress = progress
+        self._speak = speak
         self._read: dict[str, int] = {}
         self._done = 0
         self._kept = 0
@@ -120,6 +126,13 @@ class Ledger:
     def note(self, text: str) -> None:
         """Keep something to tell, once."""
         self._notes[text] = None
+
+    def say(self, text: str) -> None:
+        """Tell something at once; where nobody listens it is kept as a note."""
+        if self._speak is None:
+            self.note(text)
+        else:
+            self._speak(text)
 
     def coverage(self) -> pl.DataFrame:
         """Return the NODATA and SKIPDATA lines that overlap the asked time, in order."""

@@ -45,7 +45,9 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
     depend on it; records are read when the frame is collected, and only the columns needed.
 
     Args:
-        src: A file, folder, glob, `-`, `s3://BUCKET/PREFIX`, `cloudwatch:LOG-GROUP`, or several.
+        src: A file, folder, glob, `-`, `s3://BUCKET/PREFIX`, `cloudwatch:LOG-GROUP`,
+            `athena:DATABASE.TABLE` (whose records come added up, with their number in `merged`),
+            or several.
         format: Log format as AWS writes it (`${version} ${srcaddr} …`) for lines without a header;
             None takes the one a log group's flow log has, else the default (version 2).
         since: Keep records that start at this time or later; a time without a zone is UTC.
@@ -77,11 +79,17 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
 
         read = partial(scan_records, format=format, aws=aws, ledger=books, strict=strict)
         return together(stores, rest, read, books, line=line, source=source)
-    objects = list(
-        list_objects(rest, since=since, until=until, options=aws, format=format, note=books.note)
+    listed = list_objects(
+        rest,
+        since=since,
+        until=until,
+        options=aws,
+        format=format,
+        note=books.note,
+        say=books.say,
     )
     return scan_objects(
-        objects, format=format, ledger=books, strict=strict, line=line, source=source
+        list(listed), format=format, ledger=books, strict=strict, line=line, source=source
     )
 
 
@@ -142,7 +150,8 @@ class Scan:
         size: int | None,
     ) -> Iterator[pl.DataFrame]:
         """Yield frames as Polars asks for them; the limit counts before the predicate."""
-        wanted = columns if columns is not None else [*self.fields, *self.extra, "flow_log"]
+        every = dict.fromkeys([*self.fields, *self.extra, "flow_log"])
+        wanted = columns if columns is not None else list(every)
         roots = [] if predicate is None else predicate.meta.root_names()
         needed = list(dict.fromkeys([*wanted, *roots]))
         frames = self._frames(needed)
@@ -215,9 +224,10 @@ class Scan:
 
     def _column(self, name: str, frame: pl.DataFrame, found: Object) -> pl.Expr:
         """Return column `name` of the union, null where this object does not have it."""
-        if name in {"source", "flow_log"} and name not in self.fields:
-            value = found.uri if name == "source" else found.flow_log
-            return pl.lit(value, pl.String()).alias(name)
+        if name == "flow_log" and name not in frame.columns:
+            return pl.lit(found.flow_log, pl.String()).alias(name)
+        if name == "source" and name not in self.fields:
+            return pl.lit(found.uri, pl.String()).alias(name)
         dtype = self.fields.get(name) or self.extra[name]
         if name not in frame.columns:
             return pl.lit(None, dtype).alias(name)

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,10 @@ class Fault:
     done: bool = False  # the request is carried out, and only its answer is spoiled
 
 
+Reply = tuple[int, dict[str, str], bytes]
+Service = Callable[[str, bytes, Callable[[], Reply]], Reply]
+
+
 @dataclass
 class Proxy:
     """A server in front of moto that writes requests down and spoils some of them."""
@@ -104,6 +109,7 @@ class Proxy:
     faults: list[Fault] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
     page: int = 1000  # entries of a page of a bucket's listing
+    service: Service | None = None  # stands between: is given a call, its body, and a way on
 
     def spoil(self, match: str, **how: Any) -> None:
         """Spoil requests whose line or body contains `match`, as `Fault` says."""
@@ -143,10 +149,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         if "list-type=2" in self.path:
             self.path += f"&max-keys={self.server.proxy.page}"
-        status, headers, body = self.ask(sent)
+        service, call = self.server.proxy.service, self.headers.get("X-Amz-Target", "")
+        onward = partial(self.ask, sent)
+        status, headers, body = service(call, sent, onward) if service else onward()
         self.answer(status, headers, body, fault.cut if fault else None)
 
-    def ask(self, sent: bytes) -> tuple[int, dict[str, str], bytes]:
+    def ask(self, sent: bytes) -> Reply:
         with closing(http.client.HTTPConnection(urlsplit(self.server.backend).netloc)) as link:
             link.request(self.command, self.path, sent, dict(self.headers))
             got = link.getresponse()

@@ -17,7 +17,8 @@ Src = Annotated[
     Argument(
         metavar="SRC…",
         show_default=False,
-        help="A file, folder, glob, '-', s3://BUCKET/PREFIX, cloudwatch:LOG-GROUP or a store.",
+        help="A file, folder, glob, '-', s3://BUCKET/PREFIX, cloudwatch:LOG-GROUP, a store, "
+        "or athena:DATABASE.TABLE[?output=s3://…&workgroup=NAME].",
     ),
 ]
 

@@ -51,7 +51,7 @@ class Job:
         read = self.reading
         output.choose(self.writing.output, self.writing.form)
         self.progress = console.Progress()
-        self.ledger = Ledger(self.progress)
+        self.ledger = Ledger(self.progress, console.say)
         self.queries = Ledger()  # of resolver logs, which are no flow logs
         self.wanted = kinds(read.redact)
         learn = self.grounds.learn_until
@@ -104,6 +104,7 @@ class Job:
     def conversations(self) -> pl.LazyFrame:
         """Return who talked to whom, once."""
         from flowlens.conversations import conversations
+
         stores, raw = self.sources
         # An inventory may put legs together that a store, which has none, counted apart.
         if len(stores) == 1 and not raw and self.inventory is None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from flowlens.conversations.counting import counted, named, with_action
-from flowlens.conversations.flows import NOTHING, code, flows
+from flowlens.conversations.flows import NOTHING, code, fields, flows
 from flowlens.conversations.legs import boxes, linked
 from flowlens.conversations.roles import roles
 from flowlens.conversations.views import merged, placed, views
@@ -73,7 +73,7 @@ def conversations(records: pl.LazyFrame, inventory: "Inventory | None" = None) -
     >>> conversations(records).select(shown).collect().row(0)
     ('10.0.0.5', 443, 100, 900)
     """
-    columns = frozenset(records.collect_schema().names())
+    columns = fields(records)
     known = None if inventory is None else (_known(inventory), _held(inventory))
     return pl.defer(lambda: _conversations(records, columns, known), schema=CONVERSATIONS)
 
@@ -111,7 +111,7 @@ def _conversations(
 def _flows(records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str]) -> pl.DataFrame:
     """Return the flows: straight from the bytes where that pays, else from the frame."""
     scan = scanned(records)
-    if scan is not None and not scan.strict:
+    if scan is not None and not scan.strict and "merged" not in columns:
         from flowlens.conversations.packed import TooFar, merged, worthwhile
 
         with suppress(ImportError, TooFar):

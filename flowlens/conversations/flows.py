@@ -21,6 +21,7 @@ __all__ = [
     "blanks",
     "code",
     "coded",
+    "fields",
     "flows",
     "once",
     "text",
@@ -72,11 +73,10 @@ def flows(records: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
     Raises:
         UsageError: the log format has no source or no destination address.
     """
-    columns = frozenset(records.collect_schema().names())
+    columns = fields(records)
     facts = _facts(columns, words)
     each = coded(records, words, columns)
-    one = pl.lit(1, pl.UInt64)
-    each = once(each) if columns >= IDENTIFYING else each.with_columns(records=one)
+    each = once(each) if columns >= IDENTIFYING else each.with_columns(records="merged")
     sides = {
         f"{name}_{side}": _side(name, lo=side == "lo")
         for name in (*SENT, *HELD)
@@ -99,6 +99,16 @@ def flows(records: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
     )
 
 
+def fields(records: pl.LazyFrame) -> frozenset[str]:
+    """Return the columns of records that have a meaning here.
+
+    ``merged``, the number of records that one stands for, is one of added-up tables alone; in a
+    log it would be somebody's text.
+    """
+    schema = records.collect_schema()
+    return frozenset(name for name in schema if name != "merged" or schema[name] == pl.UInt64())
+
+
 def coded(records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str]) -> pl.LazyFrame:
     """Pack the keys of records, and keep of the rest what conversations are made of.
 
@@ -113,16 +123,15 @@ def coded(records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str])
 
 
 def once(coded: pl.LazyFrame) -> pl.LazyFrame:
-    """Let one of each exact duplicate count, and all of them speak: add ``records``, 1 or 0.
+    """Let one of each exact duplicate count, and all of them speak: add ``records``.
 
     Overlapping flow logs and repeated deliveries write the same line twice; nothing in a
     record tells such copies apart, and counting both doubles the traffic. Records are compared
     by a 64-bit hash: among 100 million, two different ones share it with a chance of 1 in 3,700.
     """
     first = pl.struct(IDENTITY).hash().is_first_distinct().cast(pl.UInt64)
-    return coded.with_columns(records=first).with_columns(
-        pl.col("bytes", "packets") * pl.col("records")
-    )
+    counted = coded.with_columns(pl.col("bytes", "packets", "merged") * first)
+    return counted.rename({"merged": "records"})
 
 
 def code(expr: pl.Expr, words: pl.Categorical) -> pl.Expr:
@@ -170,6 +179,8 @@ def versioned(columns: frozenset[str]) -> bool:
 def _facts(columns: frozenset[str], words: pl.Categorical) -> dict[str, pl.Expr]:
     """Return what a record says, as far as its format goes."""
     facts = {
+        # Records of a table that was added up where it lies stand for several.
+        "merged": pl.col("merged") if "merged" in columns else pl.lit(1, pl.UInt64),
         "bytes": _number(columns, "bytes"),
         "packets": _number(columns, "packets"),
         "first": _seconds(columns, "start"),

@@ -305,7 +305,9 @@ def _series(name: str, values: Words) -> pl.Series:
     if not len(values):
         return pl.Series(name, [], pl.UInt64)
     data = pl.Series(name, [values.tobytes()])
-    return data.bin.reinterpret(dtype=pl.Array(pl.UInt64, len(values)), endianness="little").explode()
+    return data.bin.reinterpret(
+        dtype=pl.Array(pl.UInt64, len(values)), endianness="little"
+    ).explode()
 
 
 def _bit(number: int) -> pl.Expr:

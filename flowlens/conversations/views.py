@@ -136,7 +136,7 @@ def _times(named: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _about(named: pl.LazyFrame, times: pl.LazyFrame, boxes: pl.LazyFrame) -> pl.LazyFrame:
-    """Return ``own``, the one address that all views of an observer share, ``holder``, ``boxed``."""
+    """Return ``own``, the address that all views of an observer share, ``holder``, ``boxed``."""
     total = named.group_by("observer").agg(total=pl.len(), holder=pl.any("instance"))
     common = times.join(total, on="observer").filter(pl.col("times") >= pl.col("total"))
     own = common.group_by("observer").agg(

@@ -24,13 +24,15 @@ def list_objects(
     format: str | None = None,
     service: str = "vpcflowlogs",
     note: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Object]:
     """Yield the objects of one or several sources, each object once.
 
     Sources come in the order given, the objects of a source sorted by name.
 
     Args:
-        src: A file, folder, glob, `-`, `s3://BUCKET/PREFIX`, `cloudwatch:LOG-GROUP`, or several.
+        src: A file, folder, glob, `-`, `s3://BUCKET/PREFIX`, `cloudwatch:LOG-GROUP`,
+            `athena:DATABASE.TABLE`, or several.
         since: First moment asked for; objects that cannot hold records of it are left out.
         until: First moment no longer asked for.
         options: How to reach AWS.
@@ -38,6 +40,7 @@ def list_objects(
         service: Folder of the wanted AWS service below `AWSLogs/ACCOUNT/`; others are left out
             where a prefix spans several. Resolver query logs: `vpcdnsquerylogs`.
         note: Told in one line what was left out or assumed.
+        say: Told at once, in one line, what costs money.
 
     Raises:
         UsageError: `until` is not after `since`, or no source is named.
@@ -51,7 +54,9 @@ def list_objects(
     clients = _clients(options or Aws())
     seen: set[str] = set()
     for one in _sources(src):
-        for found in _list(one, window, clients, format=format, service=service, note=note):
+        for found in _list(
+            one, window, clients, format=format, service=service, note=note, say=say
+        ):
             if found.uri not in seen:
                 seen.add(found.uri)
                 yield found
@@ -60,7 +65,7 @@ def list_objects(
 def _sources(src: Source) -> list[str]:
     several = [src] if isinstance(src, str | Path) else src
     if not several:
-        msg = "no source named; give a file, folder, glob, -, s3://… or cloudwatch:…"
+        msg = "no source named; give a file, folder, glob, -, s3://…, cloudwatch:… or athena:…"
         raise UsageError(msg)
     return [str(one) for one in several]
 
@@ -85,6 +90,7 @@ def _list(
     format: str | None,
     service: str,
     note: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> Iterator[Object]:
     if src == "-":
         return list_stdin()
@@ -96,4 +102,11 @@ def _list(
         from flowlens.sources.cloudwatch import list_cloudwatch
 
         return list_cloudwatch(clients, src, window, format, note)
+    if src.startswith("athena:"):
+        from flowlens.sources.athena import list_athena
+
+        if service != "vpcflowlogs":
+            msg = f"{src}: a table of Athena is read for flow logs only, not for {service}"
+            raise UsageError(msg)
+        return list_athena(clients, src, window, note, say)
     return list_local(src, window)

@@ -30,6 +30,9 @@ __all__ = ["client", "code", "explain", "guarded", "session", "stranger"]
 TRIES = 8
 
 READING = ("Get", "List", "Describe", "Head", "Filter", "BatchGet", "Lookup", "Search")
+#: What starts and stops a query of Athena: UNLOAD of a SELECT, which changes no table and puts its
+#: answer where the user's results go.
+QUERYING = frozenset({"StartQueryExecution", "StopQueryExecution"})
 
 CREDENTIALS = (
     NoCredentialsError,
@@ -112,7 +115,7 @@ def client(service: str, aws: Aws) -> Any:
 
 def _refuse(model: Any, **_: Any) -> None:
     """Stop a call that does not only read."""
-    if not model.name.startswith(READING):
+    if not model.name.startswith(READING) and model.name not in QUERYING:
         msg = f"{model.name} may change something; flowlens only reads"
         raise AssertionError(msg)
 

@@ -209,9 +209,9 @@ def _adopt(
     numbers: Mapping[str, int],
 ) -> None:
     """Commit a file that is written already; without one, only the number."""
-    from deltalake.transaction import AddAction
+    from deltalake.transaction import AddAction, RemoveAction
 
-    adds = []
+    adds: list[AddAction | RemoveAction] = []
     if file:
         path, size, rows = file
         adds = [AddAction(path, size, {}, 0, data_change=True, stats=f'{{"numRecords": {rows}}}')]

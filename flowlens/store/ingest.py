@@ -51,7 +51,7 @@ class Run:
     progress: Progress | None
 
 
-def ingest(
+def ingest(  # noqa: PLR0913 - the options of a command that reads
     src: Source,
     store: Store | str | Path,
     *,
@@ -97,8 +97,7 @@ def ingest(
     def note(text: str) -> None:
         summary.notes[text] = None
 
-    window = {"since": since, "until": until}
-    found = list_objects(src, options=options, format=format, note=note, **window)
+    found = list_objects(src, since=since, until=until, options=options, format=format, note=note)
     work: list[tuple[Kind, list[Object]]] = [(RECORDS, _identified(found))]
     if dns is not None:
         service = "vpcdnsquerylogs"

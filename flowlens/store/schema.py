@@ -14,7 +14,18 @@ from flowlens.tables import CONVERSATIONS, COVERAGE
 from flowlens_parsers.batch import ANSWERS, LINE, REJECTS
 from flowlens_parsers.fields import SCHEMA
 
-__all__ = ["DAY", "EXTRA", "NOWHEN", "OBJECTS", "TABLES", "believable", "fields", "kept", "stored", "typed"]
+__all__ = [
+    "DAY",
+    "EXTRA",
+    "NOWHEN",
+    "OBJECTS",
+    "TABLES",
+    "believable",
+    "fields",
+    "kept",
+    "stored",
+    "typed",
+]
 
 #: The day of what has no believable time, so that a broken log cannot make a million partitions.
 NOWHEN = date(1970, 1, 1)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flowlens_parsers.fields import SCHEMA, TIME
+from flowlens_parsers.fields import OWN, SCHEMA, TIME
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +100,9 @@ class Layout:
         >>> Layout("text", ("srcport", "colour")).schema
         {'srcport': UInt16, 'colour': String}
         """
-        return {name: SCHEMA.get(name, pl.String()) for name in self.fields}
+        # Only tables have types: what a line of text calls `merged` stays text.
+        known = SCHEMA | OWN if self.kind == "parquet" else SCHEMA
+        return {name: known.get(name, pl.String()) for name in self.fields}
 
     @property
     def unknown(self) -> tuple[str, ...]:

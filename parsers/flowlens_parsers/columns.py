@@ -11,7 +11,7 @@ import polars as pl
 
 from flowlens_parsers.batch import LINE, Batch
 from flowlens_parsers.errors import NOT_ADDRESS, NOT_NUMBER, RANGE
-from flowlens_parsers.fields import ADDRESSES, OBSERVERS, SCHEMA, TIME
+from flowlens_parsers.fields import ADDRESSES, OBSERVERS, OWN, SCHEMA, TIME
 from flowlens_parsers.lines import coverage, project, refused
 from flowlens_parsers.values import addresses, times
 
@@ -58,7 +58,7 @@ def typed(frame: pl.DataFrame, source: str, columns: Sequence[str] | None = None
         coverage=coverage(whole.filter(good & quiet), source),
         rejects=_rejects(frame.with_columns(reason=flaw).filter(~good), source),
         lines=frame.height,
-        unknown=tuple(name for name in plain if name not in SCHEMA),
+        unknown=tuple(name for name in plain if name not in SCHEMA and name not in OWN),
     )
 
 
@@ -82,7 +82,7 @@ def _plain(column: pl.Series) -> pl.Series:
 
 def _value(name: str, column: pl.Series) -> pl.Series:
     """Return a column in the dtype of its field, null where the value cannot be."""
-    dtype = SCHEMA.get(name, pl.String())
+    dtype = SCHEMA.get(name) or OWN.get(name, pl.String())
     if column.null_count() == len(column):
         return _nothing(column, dtype)
     if dtype == TIME:

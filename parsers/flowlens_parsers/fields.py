@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-__all__ = ["ADDRESSES", "DEFAULT", "FIELDS", "OBSERVERS", "SCHEMA", "TIME", "Field", "known"]
+__all__ = ["ADDRESSES", "DEFAULT", "FIELDS", "OBSERVERS", "OWN", "SCHEMA", "TIME", "Field", "known"]
 
 TIME = pl.Datetime("ms", "UTC")
 
@@ -149,6 +149,12 @@ FIELDS: tuple[Field, ...] = tuple(map(_field, _TABLE.strip().splitlines()))
 
 #: Column -> dtype of every known field.
 SCHEMA: dict[str, pl.DataType] = {field.column: field.dtype for field in FIELDS}
+
+#: What flowlens itself adds to the records of a table that it has added up (`athena:` sources).
+OWN: dict[str, pl.DataType] = {
+    "flow_log": pl.String(),  # the flow log that wrote the records
+    "merged": pl.UInt64(),  # records behind this one
+}
 
 #: Columns whose values must be addresses.
 ADDRESSES: tuple[str, ...] = tuple(field.column for field in FIELDS if field.unit == "address")

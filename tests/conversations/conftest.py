@@ -35,6 +35,7 @@ TYPES: dict[str, pl.DataType] = {
     "tcp_flags": pl.UInt8(),
     "traffic_path": pl.UInt8(),
     "version": pl.UInt8(),
+    "merged": pl.UInt64(),
 }
 
 

@@ -192,3 +192,11 @@ def test_ipv6_is_a_conversation_like_any_other(talk: Any) -> None:
     """Both families take the same way."""
     rows = talk(both("2001:db8::5", "2001:db8:ffff::1"))
     assert figures(rows)[0][:4] == ("2001:db8::5", "2001:db8:ffff::1", 100, 900)
+
+
+def test_a_record_that_stands_for_several_counts_as_many(talk: Any) -> None:
+    """Tables that were added up where they lie say how many records are behind each row."""
+    out = {"srcaddr": C, "dstaddr": S}
+    rows = [out | {"bytes": 700, "merged": 5}, out | {"bytes": 70, "merged": 2, "start": 60}]
+    (row,) = talk([*rows, rows[0]])
+    assert (row["bytes_out"], row["records"]) == (770, 7)

@@ -1,7 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from flowlens.store import Store
