@@ -146,7 +146,7 @@ class Shelf:
 
     def code(self, texts: pl.Series) -> NDArray[np.uint32]:
         """Return the codes of texts, for a packer."""
-        return texts.cast(self.words).to_physical().fill_null(NOTHING).to_numpy().copy()
+        return texts.cast(self.words).to_physical().to_numpy().copy()
 
     def put(
         self, records: Words, codes: NDArray[np.uint32], log: str | None, since: int, until: int
@@ -161,7 +161,7 @@ class Shelf:
             until: first second no longer in.
         """
         if log not in self._logs:
-            self._logs[log] = int(self.code(pl.Series([log], dtype=pl.String))[0])
+            self._logs[log] = NOTHING if log is None else int(self.code(pl.Series([log]))[0])
         name = self._logs[log]
         if not versioned(self.columns):
             records[:, 2] |= np.uint64(NOTHING * WORD)

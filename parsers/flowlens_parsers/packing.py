@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from flowlens_parsers.fields import ADDRESSES, SCHEMA, TIME
 from flowlens_parsers.machine import Kernel, load
-from flowlens_parsers.values import SECONDS, addresses
+from flowlens_parsers.values import SECONDS, canonical
 
 __all__ = ["BAD", "NULL", "WIDTH", "Packer", "Rows", "address", "packable"]
 
@@ -166,16 +166,17 @@ class Packer:
 
     def _coded(self, entries: Words) -> NDArray[np.uint32]:
         """Return the caller's codes of tokens, `BAD` for what is not what its field wants."""
-        texts = np.ascontiguousarray(entries[:, :5]).view("S40").ravel().tolist()
-        words = pl.Series(texts, dtype=pl.Binary).cast(pl.String)
-        kinds = pl.Series((entries[:, 5] >> 8).tolist())
-        for kind, clean in ((ADDRESS, addresses), (NUMERAL, _numerals)):
-            of = kinds == kind
-            if of.any():
-                words = words.scatter(of.arg_true(), clean(words.filter(of)))
-        codes = self._code(words)
-        codes[words.is_null().to_numpy()] = BAD
-        self._spotless &= words.null_count() == 0
+        raw = np.ascontiguousarray(entries[:, :5]).view("S40").ravel().tolist()
+        kinds = (entries[:, 5] >> 8).tolist()
+        # One by one: each text comes once in a run, and often only some in a block.
+        words = [
+            _PROOFS.get(kind, str)(text.decode()) for text, kind in zip(raw, kinds, strict=True)
+        ]
+        bad = [place for place, word in enumerate(words) if word is None]
+        codes = self._code(pl.Series([word or "" for word in words], dtype=pl.String))
+        if bad:
+            codes[bad] = BAD
+            self._spotless = False
         return codes
 
     def _proven(self, found: Rows, block: bytes) -> Rows:
@@ -190,8 +191,12 @@ class Packer:
         return Rows(found.records[~bad], sorted(found.odd + more), found.lines)
 
 
-def _numerals(texts: pl.Series) -> pl.Series:
-    return texts.cast(pl.UInt8, strict=False).cast(pl.String)
+def _numeral(text: str) -> str | None:
+    return str(int(text)) if text.isdecimal() and text.isascii() and int(text) < 256 else None
+
+
+#: Make the text of a field what its column would hold; None where it cannot be.
+_PROOFS: dict[int, Callable[[str], str | None]] = {ADDRESS: canonical, NUMERAL: _numeral}
 
 
 class _Plan:
