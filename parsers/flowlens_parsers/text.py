@@ -133,7 +133,7 @@ class _Cursor:
             return None
         numbers = pl.Series([self.line + line for _, line in rows.odd], dtype=LINE)
         self.line += rows.lines
-        nothing = _nothing(self.names, self.source)
+        nothing = _nothing(self.names)
         batch = merge([nothing, *self.sift(numbers, raw)])[0] if raw else nothing
         return replace(batch, lines=batch.lines + len(rows.records), packed=(rows.records,))
 
@@ -194,9 +194,9 @@ class _Cursor:
 
 
 @lru_cache(maxsize=16)
-def _nothing(names: tuple[str, ...], source: str) -> Batch:
+def _nothing(names: tuple[str, ...]) -> Batch:
     """Return the batch of no lines."""
-    return parse_lines(_NOTHING, names, source)
+    return parse_lines(_NOTHING, names, "")
 
 
 def _tidy(block: bytes) -> bytes:
