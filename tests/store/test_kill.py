@@ -21,7 +21,7 @@ FORKS.set_forkserver_preload(["flowlens.store", "deltalake", "pyarrow", "isal.ig
 
 def work(src: str, store: str, folder: str) -> None:
     """Ingest in batches of six objects, as a process of its own."""
-    os.environ["TMPDIR"] = folder
+    os.environ |= {"TMPDIR": folder, "POLARS_MAX_THREADS": "1"}
     batch.OBJECTS_AT_ONCE = 6
     ingest(src, store)
 
