@@ -42,8 +42,9 @@ def counted(views: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
     seen = thread.with_columns(several=several).collect().lazy()
     alone = seen.filter(~pl.col("several")).with_columns(seen_by=pl.lit(None, pl.List(pl.UInt64)))
     on = seen.group_by("where").agg(on=pl.min("first_seen"), off=pl.max("last_seen"))
-    ranked = seen.filter("several").join(on, on="where").with_columns(rank=_rank(words))
-    ranked = _moved(ranked.drop("on", "off").collect().lazy())
+    known = on.with_columns(turn=_turn(words))
+    ranked = seen.filter("several").join(known, on="where").with_columns(rank=_rank())
+    ranked = _moved(ranked.drop("on", "off", "turn").collect().lazy())
     best = ranked.group_by(KEY).agg(
         rank=pl.min("rank"), seen_by=(pl.col("where") // WORD).implode()
     )
@@ -51,16 +52,20 @@ def counted(views: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
     return pl.concat([alone, kept]).drop("several", "action")
 
 
-def _rank(words: pl.Categorical) -> pl.Expr:
-    """Return a number that is least for the best view of a conversation, and never the same."""
+def _turn(words: pl.Categorical) -> pl.Expr:
+    """Return the place of each observer and flow log in the order of their names."""
     observer = text(pl.col("where") // WORD, words).fill_null("")
     log = text(pl.col("where") % WORD, words).fill_null("")
-    turn = pl.struct(observer.alias("observer"), log.alias("log")).rank("dense")
+    return pl.struct(observer.alias("observer"), log.alias("log")).rank("dense").cast(pl.UInt64)
+
+
+def _rank() -> pl.Expr:
+    """Return a number that is least for the best view of a conversation, and never the same."""
     late = pl.col("on") > pl.col("first_seen").min().over(KEY) + WINDOW
     early = pl.col("off") + WINDOW < pl.col("last_seen").max().over(KEY)
     packets = (pl.col("packets_out") + pl.col("packets_in")).sum().over(*THREAD, "where")
     place = pl.col("place").cast(pl.UInt64) * 2 + (late | early).cast(pl.UInt64)
-    return (place * (MOST + 1) + (MOST - packets.clip(0, MOST))) * WORD + turn.cast(pl.UInt64)
+    return (place * (MOST + 1) + (MOST - packets.clip(0, MOST))) * WORD + pl.col("turn")
 
 
 def _moved(ranked: pl.LazyFrame) -> pl.LazyFrame:
@@ -70,7 +75,7 @@ def _moved(ranked: pl.LazyFrame) -> pl.LazyFrame:
     hour at one of them is two records, one in each hour, at the other.
     """
     best = ranked.join(ranked.group_by(KEY).agg(pl.min("rank")), on=[*KEY, "rank"])
-    held = best.with_columns(step=_held())
+    held = best.sort(*THREAD, "what").with_columns(step=_held())
     stays = _beside("step", 1) == 0, _beside("step", -1) == 0
     step = pl.col("step")
     back = pl.when((step == 1) & stays[0]).then(_beside("what", 1))
@@ -100,8 +105,12 @@ def _held() -> pl.Expr:
 
 
 def _beside(name: str, step: int) -> pl.Expr:
-    """Return the column's value `step` hours with a kept view before, in the same thread."""
-    return pl.col(name).shift(step).over(THREAD, order_by="what")
+    """Return the column's value `step` hours with a kept view before, in the same thread.
+
+    Rows are sorted by thread and hour.
+    """
+    same = pl.all_horizontal(pl.col(key) == pl.col(key).shift(step) for key in THREAD)
+    return pl.when(same).then(pl.col(name).shift(step))
 
 
 def with_action(views: pl.LazyFrame, accept: int, missing: int) -> pl.LazyFrame:

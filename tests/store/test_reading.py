@@ -97,9 +97,7 @@ def test_findings_are_those_of_the_logs(case: Store, run: Run) -> None:
     assert run("findings", case.root, *grounds) == raw
 
 
-def test_report_of_a_store_accounts_for_its_objects(
-    case: Store, run: Run, tmp_path: Path
-) -> None:
+def test_report_of_a_store_accounts_for_its_objects(case: Store, run: Run, tmp_path: Path) -> None:
     """The account of lines, windows and rejects is that of reading the logs."""
     run("report", LOGS, "-o", str(tmp_path / "raw"))
     run("report", case.root, "-o", str(tmp_path / "kept"))

@@ -63,13 +63,12 @@ def test_an_object_that_cannot_be_read_whole_waits(
     assert (told.objects, told.there) == (1, 11)
     but = ("batch", "kept", "line", "source")
     assert content(store, but=but) == {
-        name: sorted(rows, key=repr) for name, rows in content(Store(str(tmp_path / "clean")), but=but).items()
+        name: sorted(rows, key=repr)
+        for name, rows in content(Store(str(tmp_path / "clean")), but=but).items()
     }
 
 
-def test_an_object_that_vanishes_is_left_out(
-    proxy: Any, bucket: Any, tmp_path: Path
-) -> None:
+def test_an_object_that_vanishes_is_left_out(proxy: Any, bucket: Any, tmp_path: Path) -> None:
     """An object deleted between listing and reading is named, and the rest is kept."""
     gone = "<Error><Code>NoSuchKey</Code><Message>gone</Message></Error>"
     proxy.spoil("GET /flows/raw/07.log", status=404, body=gone, times=9)
@@ -115,8 +114,12 @@ def test_a_commit_whose_answer_is_lost_is_made_once(
     """S3 carried out the commit but said 500: the retry finds it there and adds nothing twice."""
     aws = Aws(endpoint_url=proxy.url)
     store = Store("s3://kept/flows", aws)
-    proxy.spoil("PUT /kept/flows/records/_delta_log/00000000000000000001.json", status=500, done=True)
-    proxy.spoil("PUT /kept/flows/conversations/_delta_log/00000000000000000001.json", status=500, done=True)
+    proxy.spoil(
+        "PUT /kept/flows/records/_delta_log/00000000000000000001.json", status=500, done=True
+    )
+    proxy.spoil(
+        "PUT /kept/flows/conversations/_delta_log/00000000000000000001.json", status=500, done=True
+    )
     proxy.spoil("PUT /kept/flows/objects/_delta_log/00000000000000000001.json", status=503)
     ingest("s3://flows/raw/", store, aws=aws)
     assert [fault.times for fault in proxy.faults] == [0, 0, 0]
@@ -129,7 +132,9 @@ def test_two_at_once_in_s3_are_one(
     """S3 refuses the second PUT of a version, so two runs at a time keep every record once."""
     aws = Aws(endpoint_url=aws_server)
     store = Store("s3://kept/flows", aws)
-    runs = [Thread(target=ingest, args=("s3://flows/raw/", store), kwargs={"aws": aws}) for _ in "ab"]
+    runs = [
+        Thread(target=ingest, args=("s3://flows/raw/", store), kwargs={"aws": aws}) for _ in "ab"
+    ]
     for run in runs:
         run.start()
     for run in runs:
