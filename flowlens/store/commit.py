@@ -8,7 +8,6 @@ next adds them to their tables with the same transaction, unless that is done.
 Source: https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers
 """
 
-import io
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -102,18 +101,16 @@ def stage(store: Store, frames: Mapping[str, pl.DataFrame]) -> Staged:
 
 
 def _file(store: Store, table: str, frame: pl.DataFrame) -> tuple[str, int, int]:
-    body = io.BytesIO()
-    stored(frame.lazy(), TABLES[table][0]).collect().write_parquet(body, compression="zstd")
-    name = f"part-{uuid.uuid4()}.parquet"
-    if store.options():
-        from deltalake.fs import DeltaStorageHandler
+    from deltalake.fs import DeltaStorageHandler
+    from pyarrow.fs import PyFileSystem
 
-        handler = DeltaStorageHandler(store.uri(table), store.options())
-        with handler.open_output_stream(name) as stream:
-            stream.write(body.getvalue())
-    else:
-        (Path(store.uri(table)) / name).write_bytes(body.getvalue())
-    return name, body.tell(), frame.height
+    name, options = f"part-{uuid.uuid4()}.parquet", store.options()
+    rows = stored(frame.lazy(), TABLES[table][0]).collect()
+    rows.write_parquet(
+        f"{store.uri(table)}/{name}", compression="zstd", storage_options=options or None
+    )
+    folder = PyFileSystem(DeltaStorageHandler(store.uri(table), options))
+    return name, folder.get_file_info(name).size, frame.height
 
 
 def append(
