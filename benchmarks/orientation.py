@@ -18,7 +18,8 @@ import numpy as np
 import polars as pl
 
 from benchmarks.traffic import cases, records
-from flowlens.conversations.flows import END, code, flows
+from flowlens.conversations.codes import END, code
+from flowlens.conversations.flows import flows
 from flowlens.conversations.roles import WEIGHTS, decided, roles, tuples
 from flowlens.conversations.witnesses import signs, witnesses
 

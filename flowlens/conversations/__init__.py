@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from flowlens.conversations.codes import NOTHING, code
 from flowlens.conversations.counting import counted, named, with_action
-from flowlens.conversations.flows import NOTHING, code, fields, flows
+from flowlens.conversations.flows import fields, flows
 from flowlens.conversations.legs import boxes, linked
 from flowlens.conversations.roles import roles
 from flowlens.conversations.views import merged, placed, views

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from flowlens.conversations.flows import END, HOUR, NOTHING, WORD, text
+from flowlens.conversations.codes import END, HOUR, NOTHING, WORD, text
 from flowlens.conversations.views import KEY
 from flowlens.tables import CONVERSATIONS, TIME
 

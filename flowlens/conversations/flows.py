@@ -10,28 +10,10 @@ integer, because grouping by strings costs several times more than everything el
 
 import polars as pl
 
+from flowlens.conversations.codes import END, HOUR, WORD, code
 from flowlens.errors import UsageError
 
-__all__ = [
-    "END",
-    "HOUR",
-    "IDENTIFYING",
-    "NOTHING",
-    "WORD",
-    "blanks",
-    "code",
-    "coded",
-    "fields",
-    "flows",
-    "once",
-    "text",
-    "versioned",
-]
-
-HOUR = 3600  # seconds
-WORD = 2**32  # two dictionary codes share one integer
-END = 2**24  # an end is address code * END + port * 256 + protocol
-NOTHING = WORD - 1  # the code of null
+__all__ = ["IDENTIFYING", "blanks", "coded", "fields", "flows", "once", "versioned"]
 
 SYN, SYN_ACK = 2, 16  # VPC records have bit 16 only together with SYN (user guide, tcp-flags)
 MIDDLE = ("nat_gateway", "regional_nat_gateway", "transit_gateway", "network_load_balancer")
@@ -132,17 +114,6 @@ def once(coded: pl.LazyFrame) -> pl.LazyFrame:
     first = pl.struct(IDENTITY).hash().is_first_distinct().cast(pl.UInt64)
     counted = coded.with_columns(pl.col("bytes", "packets", "merged") * first)
     return counted.rename({"merged": "records"})
-
-
-def code(expr: pl.Expr, words: pl.Categorical) -> pl.Expr:
-    """Return the dictionary code of a text as UInt64; null has the code `NOTHING`."""
-    return expr.cast(words).to_physical().cast(pl.UInt64).fill_null(NOTHING)
-
-
-def text(codes: pl.Expr, words: pl.Categorical) -> pl.Expr:
-    """Return the text behind dictionary codes: the inverse of `code`."""
-    known = pl.when(codes < NOTHING).then(codes).cast(pl.UInt32)
-    return known.cat.to(words).cast(pl.String)
 
 
 def _ends(columns: frozenset[str], words: pl.Categorical) -> dict[str, pl.Expr]:

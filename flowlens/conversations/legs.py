@@ -10,7 +10,7 @@ rest stays as two, marked.
 
 import polars as pl
 
-from flowlens.conversations.flows import END, HOUR, WORD, text
+from flowlens.conversations.codes import END, HOUR, WORD, text
 from flowlens.conversations.views import CLIENT, MIDDLE
 from flowlens.conversations.witnesses import PRIVATE
 

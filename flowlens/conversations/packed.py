@@ -1,53 +1,38 @@
-"""Packed records to flows: what `flows` does, on integers, in bounded memory.
+"""Packed records to flows: what `flows` does, straight from the bytes, in bounded memory.
 
-Records are kept as *rows* until all are read, in parts by a hash of their two addresses, so that
-a part is merged within the processor's cache; beyond `MEMORY` they lie in a file. Then each part
-is merged by itself: a flow, a 5-tuple and a conversation are always within one part.
-
-A row is eight integers, ten where the format has ``pkt-*`` fields: lower and higher end, where,
-what, bytes, packets, times, bits and part of the facts, raw addresses, services.
+Records come as integers, from the packing parser where the delivery is text, else from their
+frames; a `Shelf` keeps and merges them, and the flows go back into a frame.
 """
 
 import os
-import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
-from threading import Lock
-from typing import BinaryIO
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flowlens.conversations.flows import (
-    END,
-    IDENTIFYING,
-    NOTHING,
-    WORD,
-    blanks,
-    coded,
-    versioned,
-)
+from flowlens.conversations.codes import END, NOTHING, WORD
+from flowlens.conversations.flows import IDENTIFYING, blanks, coded, versioned
+from flowlens.conversations.shelf import EVER, Shelf
 from flowlens.records import Scan
 from flowlens.sources import Object
 from flowlens_parsers import Batch
 from flowlens_parsers.machine import KERNELS as MODULES
-from flowlens_parsers.machine import load, ready
-from flowlens_parsers.packing import WIDTH, Packer, address
+from flowlens_parsers.machine import ready
+from flowlens_parsers.packing import PLACES, Packer, Words
 
-__all__ = ["Shelf", "TooFar", "merged", "worthwhile"]
-
-Words = NDArray[np.uint64]
+__all__ = ["TooFar", "merged", "worthwhile"]
 
 MEMORY = 1 << 30  # bytes of rows in memory
 PART = 1 << 20  # bytes of compressed text that make rows of one part, about
-FLOW = 14  # integers of a flow
 
 #: Bytes of input from which packing pays: with what must be compiled at hand, and without.
 SMALL, LARGE = 1 << 20, 1 << 28
-EVER = 2**33  # seconds: after any time that a row can hold
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class TooFar(Exception):
+    """A time is after 2105: rows have no room for it."""
 
 
 def merged(
@@ -70,20 +55,35 @@ def merged(
     Raises:
         TooFar: a time is after 2105.
     """
-    shelf = Shelf(words, columns, _bits(scan.size) if bits is None else bits, memory)
+
+    def code(texts: pl.Series) -> NDArray[np.uint32]:
+        return texts.cast(words).to_physical().to_numpy().copy()
+
     window = scan.ledger.window
-    since, until = (_second(moment) for moment in (window.since, window.until))
+    span = {"since": _second(window.since, 0), "until": _second(window.until, EVER)}
+    names = {one.flow_log for one in scan.objects} - {None}
+    logs = {None: NOTHING, **{name: int(code(pl.Series([name]))[0]) for name in names}}
+    wide = any(name.startswith("pkt_") for name in columns)
+    with Shelf(
+        bits=_bits(scan.size) if bits is None else bits,
+        memory=memory,
+        wide=wide,
+        once=columns >= IDENTIFYING,
+    ) as shelf:
 
-    def take(found: Object, batch: Batch, packer: Packer) -> int:
-        span = (since or 0, EVER if until is None else until)
-        kept = [shelf.put(rows, packer.codes, found.flow_log, *span) for rows in batch.packed]
-        if batch.records.height:
-            shelf.frame(batch.records)
-        return sum(kept) + batch.records.height
+        def take(found: Object, batch: Batch, packer: Packer) -> int:
+            kept = 0
+            for rows in batch.packed:
+                if not versioned(columns):
+                    rows[:, PLACES] |= np.uint64(NOTHING * WORD)
+                kept += shelf.put(rows, packer.codes, log=logs[found.flow_log], **span)
+            if batch.records.height:
+                shelf.put(_integers(coded(batch.records.lazy(), words, columns)))
+            return kept + batch.records.height
 
-    workers = min(len(scan.objects), os.cpu_count() or 1)
-    scan.pack(take, lambda: Packer(shelf.code), workers)
-    return shelf.flows()
+        scan.pack(take, lambda: Packer(code), min(len(scan.objects), os.cpu_count() or 1))
+        ranks = words.categories.to_series().rank("dense").cast(pl.UInt32).to_numpy()
+        return _frame(shelf.merge(ranks), columns, words)
 
 
 def worthwhile(size: int | None) -> bool:
@@ -99,147 +99,23 @@ def _bits(size: int | None) -> int:
     return 8 if size is None else min(8, (size // PART).bit_length())
 
 
-def _second(moment: datetime | None) -> int | None:
-    """Return the first full second at or after a moment."""
-    return None if moment is None else -(-int(moment.timestamp() * 1000) // 1000)
+def _second(moment: datetime | None, without: int) -> int:
+    """Return the first full second at or after a moment of whole milliseconds, as frames have."""
+    if moment is None:
+        return without
+    return max(0, -(-((moment - EPOCH) // timedelta(milliseconds=1)) // 1000))
 
 
-class TooFar(Exception):
-    """A time is after 2105: rows have no room for it."""
+def _integers(records: pl.LazyFrame) -> Words:
+    """Return coded records as packed ones.
 
-
-@dataclass(slots=True)
-class _Block:
-    """Rows sorted by part; in memory, or where in the file."""
-
-    starts: NDArray[np.int64]
-    rows: Words | None
-    offset: int = 0
-
-
-@dataclass
-class Shelf:
-    """Rows of records, put in by several threads, and taken out as flows.
-
-    Args:
-        words: the dictionary of the codes.
-        columns: fields of the records, over all formats.
-        bits: there are 2 ** bits parts.
+    Raises:
+        TooFar: a time is after 2105.
     """
-
-    words: pl.Categorical
-    columns: frozenset[str]
-    bits: int
-    memory: int = MEMORY
-    _blocks: list[_Block] = field(default_factory=list)
-    _held: int = 0
-    _file: BinaryIO | None = None
-    _end: int = 0
-    _lock: Lock = field(default_factory=Lock)
-    _logs: dict[str | None, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        """Find out how wide rows are."""
-        wide = any(name.startswith("pkt_") for name in self.columns)
-        self.width = 10 if wide else 8
-        self.kernel = load("flowlens.conversations.kernel")
-
-    def code(self, texts: pl.Series) -> NDArray[np.uint32]:
-        """Return the codes of texts, for a packer."""
-        return texts.cast(self.words).to_physical().to_numpy().copy()
-
-    def put(
-        self, records: Words, codes: NDArray[np.uint32], log: str | None, since: int, until: int
-    ) -> int:
-        """Keep packed records that start in a window of seconds; return how many.
-
-        Args:
-            records: as `flowlens_parsers.packing` has them.
-            codes: the dictionary's code of each of the packer's.
-            log: the flow log that wrote them.
-            since: first second.
-            until: first second no longer in.
-        """
-        if log not in self._logs:
-            self._logs[log] = NOTHING if log is None else int(self.code(pl.Series([log]))[0])
-        name = self._logs[log]
-        if not versioned(self.columns):
-            records[:, 2] |= np.uint64(NOTHING * WORD)
-        return self._add(records, codes, name, since, until)
-
-    def frame(self, records: pl.DataFrame) -> None:
-        """Keep typed records."""
-        rows = _packed(coded(records.lazy(), self.words, self.columns)).collect()
-        if rows["late"].max() or False:
-            raise TooFar
-        parts = [rows[name].to_numpy() for name in rows.columns[:WIDTH]]
-        self._add(np.column_stack(parts), None, NOTHING, 0, EVER)
-
-    def _add(
-        self, records: Words, codes: NDArray[np.uint32] | None, log: int, since: int, until: int
-    ) -> int:
-        count = len(records)
-        records = np.ascontiguousarray(records)
-        rows = np.empty(count * self.width, np.uint64)
-        parts = np.empty(count, np.uint16)
-        starts = np.zeros(2**self.bits + 1, np.int64)
-        done = self.kernel["place"](
-            *(address(records), count, 0 if codes is None else address(codes), codes is None),
-            *(log, since, until, self.bits, self.width),
-            *(address(rows), address(parts), address(starts) + 8),
-        )
-        starts.cumsum(out=starts)
-        if self.bits:
-            rows, found = np.empty(done * self.width, np.uint64), rows
-            turn = starts.copy()
-            self.kernel["scatter"](
-                *(address(found), done, self.width, address(parts), address(turn), address(rows))
-            )
-        self._keep(_Block(starts, rows[: done * self.width]))
-        return done
-
-    def _keep(self, block: _Block) -> None:
-        with self._lock:
-            self._blocks.append(block)
-            assert block.rows is not None
-            if self._held + block.rows.nbytes <= self.memory:
-                self._held += block.rows.nbytes
-                return
-            self._file = self._file or tempfile.TemporaryFile(prefix="flowlens-")  # noqa: SIM115 - closed with the shelf
-            block.offset, self._end = self._end, self._end + block.rows.nbytes
-            os.pwrite(self._file.fileno(), block.rows.data, block.offset)
-            block.rows = None
-
-    def flows(self) -> pl.DataFrame:
-        """Merge the rows into the table that `flows.flows` returns."""
-        ranks = self.words.categories.to_series().rank("dense").cast(pl.UInt32).to_numpy()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            merged = list(pool.map(lambda part: self._part(part, ranks), range(2**self.bits)))
-        if self._file is not None:
-            self._file.close()
-        return _frame(np.concatenate(merged), self.columns, self.words)
-
-    def _part(self, part: int, ranks: NDArray[np.uint32]) -> Words:
-        rows = np.concatenate([np.empty(0, np.uint64), *self._rows(part)])
-        count = len(rows) // self.width
-        places = 1 << max(4, (2 * count - 1).bit_length())
-        copies, table = np.zeros(places, np.uint32), np.zeros(places, np.uint32)
-        flows = np.empty(count * FLOW, np.uint64)
-        total = self.kernel["merge"](
-            *(address(rows), count, self.width, self.columns >= IDENTIFYING, address(ranks)),
-            *(address(copies), places - 1, address(table), address(flows)),
-        )
-        return flows[: total * FLOW].reshape(-1, FLOW).copy()
-
-    def _rows(self, part: int) -> Iterator[Words]:
-        for block in self._blocks:
-            begin, end = (int(at) * self.width for at in block.starts[part : part + 2])
-            if block.rows is not None:
-                yield block.rows[begin:end]
-            elif end > begin and self._file is not None:
-                place = block.offset + begin * 8
-                data = os.pread(self._file.fileno(), (end - begin) * 8, place)
-                yield np.frombuffer(data, np.uint64)
+    rows = _packed(records).collect()
+    if rows["late"].any():
+        raise TooFar
+    return np.column_stack([column.to_numpy() for column in rows.drop("late")])
 
 
 def _packed(records: pl.LazyFrame) -> pl.LazyFrame:

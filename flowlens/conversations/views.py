@@ -7,7 +7,7 @@ conversation; `flowlens.conversations.counting` keeps one.
 
 import polars as pl
 
-from flowlens.conversations.flows import END, WORD
+from flowlens.conversations.codes import END, WORD
 
 __all__ = ["CLIENT", "KEY", "MIDDLE", "SERVER", "UNKNOWN", "merged", "placed", "views"]
 

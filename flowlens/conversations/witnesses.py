@@ -20,7 +20,7 @@ sum must not depend on the order of rows.
 
 import polars as pl
 
-from flowlens.conversations.flows import END, text
+from flowlens.conversations.codes import END, text
 from flowlens.conversations.services import weight
 
 __all__ = ["PRIVATE", "signs", "witnesses"]

@@ -8,6 +8,7 @@ prove about a line is left to the tolerant parser, so both give the same account
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,7 @@ from flowlens_parsers.fields import ADDRESSES, SCHEMA, TIME
 from flowlens_parsers.machine import Kernel, load
 from flowlens_parsers.values import SECONDS, canonical
 
-__all__ = ["BAD", "NULL", "WIDTH", "Packer", "Rows", "address", "packable"]
+__all__ = ["BAD", "NULL", "PLACES", "WIDTH", "Packer", "Rows", "Words", "address", "packable"]
 
 Words = NDArray[np.uint64]
 Odd = tuple[int, int]  # offset in the block, number of the line in the block
@@ -44,7 +45,14 @@ KNOWN = (
     *("nat_gateway", "regional_nat_gateway", "transit_gateway", "network_load_balancer"),
 )
 
-LINES = 1 << 17  # rows that there is room for at first
+ROOM = 1 << 17  # rows that there is room for at first
+
+PLACES = 2  # where a row has its observer and version
+CODED = [0, PLACES, 7]  # where a row has codes that may be `BAD`
+LINE = 6  # where a row has its action and its offset in the block
+
+# The counters that tell how far the kernel is.
+AT, ROWS, ODDS, TOKENS, LINES = range(5)
 MOST = {pl.UInt8(): 2**8 - 1, pl.UInt16(): 2**16 - 1, pl.UInt32(): 2**32 - 1, TIME: SECONDS}
 
 #: Turns canonical texts into the codes of the caller's dictionary.
@@ -87,8 +95,8 @@ class Packer:
         self._entries: Words = np.zeros(self._room * ENTRY, np.uint64)
         self._table = np.zeros(self._room * 2, np.uint32)
         self._state = np.zeros(8, np.int64)
-        self._rows: Words = np.empty(LINES * WIDTH, np.uint64)
-        self._odd = np.empty(LINES * 2, np.uint32)
+        self._rows: Words = np.empty(ROOM * WIDTH, np.uint64)
+        self._odd = np.empty(ROOM * 2, np.uint32)
         self._plans: dict[tuple[str, ...], _Plan] = {}
         self._known = 0
         self._spotless = True  # no code is `BAD`
@@ -110,26 +118,26 @@ class Packer:
             names: columns in the order of the values.
         """
         plan = self._plans.get(tuple(names)) or self._plans.setdefault(tuple(names), _Plan(names))
-        self._state[:3] = self._state[4] = 0
+        self._state[[AT, ROWS, ODDS, LINES]] = 0
         # The kernel reads eight bytes at a time, so behind the last line there must be some.
         cut = block.rfind(b"\n", 0, max(0, len(block) - 8)) + 1
         self._scan(block, cut, plan)
         first = self._odds()
         rest = block[cut:] + bytes(8)
-        self._state[0] = self._state[2] = 0
-        records = int(self._state[1])
+        self._state[[AT, ODDS]] = 0
+        records = int(self._state[ROWS])
         self._scan(rest, len(rest) - 8, plan)
         odd = first + [(cut + at, line) for at, line in self._odds()]
-        rows = self._rows[: self._state[1] * WIDTH].reshape(-1, WIDTH)
-        rows[records:, 6] += np.uint64(cut << 32)
-        return self._proven(Rows(rows, odd, int(self._state[4])), block)
+        rows = self._rows[: self._state[ROWS] * WIDTH].reshape(-1, WIDTH)
+        rows[records:, LINE] += np.uint64(cut << 32)
+        return self._proven(Rows(rows, odd, int(self._state[LINES])), block)
 
     def _scan(self, text: bytes, size: int, plan: "_Plan") -> None:
         """Add the rows of whole lines."""
         state, start = self._state, address(np.frombuffer(text, np.uint8))
-        while state[0] < size:
+        while state[AT] < size:
             room = len(self._odd) // 2
-            if max(state[1], state[2]) >= room:
+            if max(state[ROWS], state[ODDS]) >= room:
                 self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
                 self._odd = np.concatenate([self._odd, np.empty_like(self._odd)])
                 room *= 2
@@ -142,7 +150,9 @@ class Packer:
             self._learn()
 
     def _odds(self) -> list[Odd]:
-        return [(at, line) for at, line in self._odd[: self._state[2] * 2].reshape(-1, 2).tolist()]
+        return [
+            (at, line) for at, line in self._odd[: self._state[ODDS] * 2].reshape(-1, 2).tolist()
+        ]
 
     def _dictionary(self) -> tuple[int, int, int, int]:
         mask = len(self._table) - 1
@@ -150,7 +160,7 @@ class Packer:
 
     def _learn(self) -> None:
         """Code the new tokens, and make room for more."""
-        count = int(self._state[3])
+        count = int(self._state[TOKENS])
         if count > self._known:
             entries = self._entries.reshape(-1, ENTRY)[self._known : count]
             self.codes[self._known : count] = self._coded(entries)
@@ -184,9 +194,9 @@ class Packer:
         if self._spotless:
             return found
         codes = np.append(self.codes[: self._known], np.uint32(0))
-        halves = np.minimum(found.records[:, [0, 2, 7]].copy().view(np.uint32), self._known)
+        halves = np.minimum(found.records[:, CODED].copy().view(np.uint32), self._known)
         bad = (codes[halves] == BAD).any(axis=1)
-        places = (found.records[bad, 6] >> 32).tolist()
+        places = (found.records[bad, LINE] >> 32).tolist()
         more = [(at, block.count(b"\n", 0, at)) for at in places]
         return Rows(found.records[~bad], sorted(found.odd + more), found.lines)
 
@@ -215,9 +225,8 @@ class _Plan:
             self.slots[place] = {WORD: NULL, ADDRESS: NULL, NUMERAL: NULL, FLAGS: 2**64 - 1}.get(
                 kind, 0
             )
-        self.arguments = (
-            *(address(self.kinds), address(self.places), address(self.most), len(kinds)),
-        )
+        arrays: tuple[NDArray[Any], ...] = (self.kinds, self.places, self.most)
+        self.arguments = (*(address(array) for array in arrays), len(kinds))
 
 
 def _kind(name: str) -> int:

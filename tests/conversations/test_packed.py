@@ -54,9 +54,12 @@ def logs(draw: st.DrawFn) -> str:
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-@given(texts=st.lists(logs(), min_size=1, max_size=3), until=st.sampled_from([None, 60, 3_600]))
+@given(
+    texts=st.lists(logs(), min_size=1, max_size=3),
+    until=st.sampled_from([None, 60, 60.5, 3_600]),
+)
 def test_packed_records_give_what_the_plain_path_gives(
-    texts: list[str], until: int | None, tmp_path_factory: pytest.TempPathFactory
+    texts: list[str], until: float | None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Straight from the bytes or through frames: one table and one account of the lines."""
     folder = tmp_path_factory.mktemp("logs")
