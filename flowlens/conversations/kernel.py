@@ -11,6 +11,9 @@ __all__ = ["KERNELS"]
 
 U, I = np.uint64, np.int64
 
+#: A call costs as much as what most of these functions do.
+inlined = njit(forceinline=True)
+
 NULL = U(0xFFFFFFFF)
 NONE = U(0xFFFFFFFFFFFFFFFF)
 MIX, STIR = U(0x9E3779B97F4A7C15), U(0xC2B2AE3D27D4EB4F)  # odd constants of xxHash
@@ -26,32 +29,32 @@ LO, HI, WHERE, WHAT, BYTES, PACKETS, TIMES, BITS, RAW, SERVICE = range(10)
 COUNT, BYTES_LO, PACKETS_LO, FIRST, LAST, FACTS, RAWS, SERVICES = 4, 5, 7, 9, 10, 11, 12, 13
 
 
-@njit
+@inlined
 def stir(hash, word):
     """Return the hash after one word more."""
     hash = (hash ^ word) * STIR
     return hash ^ (hash >> U(29))
 
 
-@njit
+@inlined
 def known(code, codes, coded):
     """Return the dictionary's code of a reader's code; null stays null."""
     return code if code == NULL or coded else U(codes[code])
 
 
-@njit
+@inlined
 def both(word, codes, coded):
     """Return two codes in one word as the dictionary's."""
     return known(word & NULL, codes, coded) | (known(word >> HALF, codes, coded) << HALF)
 
 
-@njit
+@inlined
 def swapped(word):
     """Return the halves of a word the other way round."""
     return (word >> HALF) | (word << HALF)
 
 
-@njit
+@inlined
 def other(raw, ends):
     """Return the raw addresses, null where they are the packet's, spelled in another way."""
     if raw & NULL == ends & NULL:
@@ -61,7 +64,7 @@ def other(raw, ends):
     return raw
 
 
-@njit
+@inlined
 def put(record, at, codes, coded, log, rows, to, width):
     """Write a packed record as a row: keys packed, the lower end first."""
     ends, ports = both(record[at], codes, coded), record[at + 1]
@@ -86,7 +89,7 @@ def put(record, at, codes, coded, log, rows, to, width):
         rows[to + SERVICE] = swapped(service) if back else service
 
 
-@njit
+@inlined
 def pair(rows, at):
     """Return a hash of the two addresses: all of a conversation shares it."""
     return stir(stir(MIX, rows[at + LO] >> U(24)), rows[at + HI] >> U(24)) * MIX
@@ -124,7 +127,7 @@ def scatter(rows, count, width, parts, starts, out):
     return I(0)
 
 
-@njit
+@inlined
 def fresh(rows, at, row, width, hash, table, mask):
     """Return 1, or 0 if the same record came before."""
     back = rows[at + BITS] >> U(24)
@@ -144,7 +147,7 @@ def fresh(rows, at, row, width, hash, table, mask):
     return U(1)
 
 
-@njit
+@inlined
 def found(rows, at, hash, table, mask, flows, count):
     """Return the number of a row's flow; `count`, with the flow begun, if it is a new one."""
     place = (hash ^ (hash >> HALF)) & mask
@@ -164,7 +167,7 @@ def found(rows, at, hash, table, mask, flows, count):
     return count
 
 
-@njit
+@inlined
 def least(one, other, ranks):
     """Return of two codes the one whose text sorts first; null sorts last."""
     if one == NULL or (other != NULL and ranks[other] < ranks[one]):
@@ -172,7 +175,7 @@ def least(one, other, ranks):
     return one
 
 
-@njit
+@inlined
 def leasts(flows, flow, word, ranks):
     """Keep the least of each of two codes."""
     now = flows[flow]
@@ -181,7 +184,7 @@ def leasts(flows, flow, word, ranks):
         flows[flow] = lo | (least(now >> HALF, word >> HALF, ranks) << HALF)
 
 
-@njit
+@inlined
 def spoken(facts, bits, back):
     """Return the facts of a flow after a record with these bits.
 
@@ -199,7 +202,7 @@ def spoken(facts, bits, back):
     return facts
 
 
-@njit
+@inlined
 def seen(flows, flow, times, back):
     """Widen a flow's time on one side by a record's."""
     shift = HALF * back

@@ -15,12 +15,17 @@ __all__ = ["KERNELS"]
 
 U, I = np.uint64, np.int64
 
+#: A call costs as much as what most of these functions do.
+inlined = njit(forceinline=True)
+
 NULL = U(0xFFFFFFFF)  # the code of '-'
 NONE = U(0xFFFFFFFFFFFFFFFF)  # a number that is '-' where 0 means something
 TOP = U(0x8080808080808080)
 GRAPHIC = U(0x2121212121212121)  # below it are blanks and control characters
 ZEROS = U(0x3030303030303030)  # eight times "0"
 SIX = U(0x0606060606060606)
+ONES = U(0x0101010101010101)
+DOT = U(0x1E)  # a dot, less "0"
 HIGH = U(0xF0F0F0F0F0F0F0F0)
 MIX, STIR = U(0x9E3779B97F4A7C15), U(0xC2B2AE3D27D4EB4F)  # odd constants of xxHash
 
@@ -37,6 +42,7 @@ AT, ROWS, ODDS, TOKENS, LINES = range(5)
 
 WIDTH = 9  # integers of a packed row
 ENTRY = 6  # integers of a token: 40 bytes of text, then its length and kind
+MEMO = 3  # integers of a field's last token: where it is, its length and its code
 LONGEST = 40  # bytes of a token; longer ones are left to the tolerant parser
 MARGIN = 32  # tokens that one line may add
 
@@ -54,7 +60,7 @@ def eight(typing, pointer, offset):
     return types.uint64(pointer, types.int64), generate
 
 
-@njit
+@inlined
 def length(text, at):
     """Return the length of the token at `at`: bytes from 0x21 to 0x7F."""
     end = at
@@ -67,7 +73,7 @@ def length(text, at):
         end += 8
 
 
-@njit
+@inlined
 def digits(word):
     """Return the number that eight digits less their '0' make (known as the SWAR parse)."""
     word = word * U(10) + (word >> U(8))
@@ -76,7 +82,7 @@ def digits(word):
     return ((low + high) >> U(32)) & NULL
 
 
-@njit
+@inlined
 def number(text, at, size):
     """Return the number of `size` digits, `NONE` if it is none or has more than 16."""
     if size < 1 or size > 16:
@@ -143,6 +149,83 @@ def code(text, at, size, kind, table, mask, entries, state):
     return U(new)
 
 
+@inlined
+def shortened(word):
+    """Return eight digits or dots, less "0" each, as 32 bits, and whether they are that."""
+    dots = (word >> U(4)) & ONES
+    rest = word ^ (dots * DOT)
+    good = not ((rest & (dots * U(255))) | ((rest | (rest + SIX)) & HIGH))
+    word &= ~HIGH
+    word = (word | (word >> U(4))) & U(0x00FF00FF00FF00FF)
+    word = (word | (word >> U(8))) & U(0x0000FFFF0000FFFF)
+    return (word | (word >> U(16))) & NULL, good
+
+
+@inlined
+def brief(low, high, size):
+    """Return 16 bytes of text that are `size` digits and dots as one integer, 0 if they are not.
+
+    Four bits a character and the length: different texts give different integers.
+    """
+    low, high = low ^ ZEROS, high ^ ZEROS
+    if size < 8:
+        low &= (U(1) << U(8 * size)) - U(1)
+        high = U(0)
+    elif size < 16:
+        high &= (U(1) << U(8 * (size - 8))) - U(1)
+    else:
+        return U(0)
+    low, good = shortened(low)
+    high, well = shortened(high)
+    return (low | (high << U(32)) | (U(size) << U(60))) if good and well else U(0)
+
+
+@inlined
+def slot(key, briefs, mask):
+    """Return the place of a brief token, or that where it belongs."""
+    place = ((key * MIX) >> U(32)) & mask
+    while briefs[2 * place] and briefs[2 * place] != key:
+        place = (place + U(1)) & mask
+    return 2 * I(place)
+
+
+@inlined
+def host(text, at, size, table, briefs, mask, entries, state):
+    """Return the code of an address; one of IPv4 is looked up by its brief form."""
+    key = brief(eight(text, at), eight(text, at + 8), size) if size > 0 else U(0)
+    if not key:
+        return code(text, at, size, ADDRESS, table, mask, entries, state)
+    place = slot(key, briefs, mask)
+    if not briefs[place]:
+        briefs[place] = key
+        briefs[place + 1] = code(text, at, size, ADDRESS, table, mask, entries, state)
+    return briefs[place + 1]
+
+
+@inlined
+def again(text, at, size, memo, field):
+    """Say whether a token is the one that the field had last."""
+    if memo[field + 1] != size:
+        return False
+    last = memo[field]
+    full = size >> 3
+    for word in range(full):
+        if eight(text, at + 8 * word) != eight(text, last + 8 * word):
+            return False
+    differing = eight(text, at + 8 * full) ^ eight(text, last + 8 * full)
+    return not differing & ((U(1) << U(8 * (size & 7))) - U(1))
+
+
+@inlined
+def word(text, at, size, kind, memo, field, table, mask, entries, state):
+    """Return the code of a token that often is the one of the line before."""
+    if again(text, at, size, memo, field):
+        return U(memo[field + 2])
+    known = code(text, at, size, kind, table, mask, entries, state)
+    memo[field], memo[field + 1], memo[field + 2] = at, size, I(known)
+    return known
+
+
 def learn(text, size, kind, table, mask, entries, state):
     """Give a token its code before any text is read."""
     return I(code(text, 0, size, kind, table, mask, entries, state))
@@ -164,7 +247,7 @@ def refill(table, mask, entries, state):
     return I(0)
 
 
-@njit
+@inlined
 def skip(text, at):
     """Return the place behind blanks, tabs and carriage returns."""
     while text[at] == 32 or text[at] == 9 or text[at] == 13:
@@ -172,8 +255,8 @@ def skip(text, at):
     return at
 
 
-@njit
-def field(text, at, size, kind, most, table, mask, entries, state):
+@inlined
+def field(text, at, size, kind, most, place, memo, briefs, table, mask, entries, state):
     """Return a value as `kind` wants it, and whether it is one."""
     dash = size == 1 and text[at] == 45
     if kind == NUMBER or kind == FLAGS:
@@ -186,13 +269,15 @@ def field(text, at, size, kind, most, table, mask, entries, state):
             return NULL, True
         if size < 1 or size > LONGEST:
             return NULL, False
-        return code(text, at, size, kind, table, mask, entries, state), True
+        if kind == ADDRESS:
+            return host(text, at, size, table, briefs, mask, entries, state), True
+        return word(text, at, size, kind, memo, place * MEMO, table, mask, entries, state), True
     if kind == STATUS:
         return U(0), dash or (size == 2 and text[at] == 79 and text[at + 1] == 75)
     return U(0), size > 0
 
 
-@njit
+@inlined
 def facts(slots):
     """Return what is yes or no about a record, a bit each."""
     bits = U(0)
@@ -213,7 +298,7 @@ def facts(slots):
     return bits
 
 
-@njit
+@inlined
 def pack(slots, rows, row, begin):
     """Write one record as `WIDTH` integers."""
     src, dst = slots[SRC], slots[DST]
@@ -245,8 +330,8 @@ def pack(slots, rows, row, begin):
 
 
 def scan(
-    text, size, kinds, places, most, fields, table, mask, entries, room, slots, rows, odd, space,
-    state,
+    text, size, kinds, places, most, memo, fields, table, mask, entries, briefs, room, slots, rows,
+    odd, space, state,
 ):  # fmt: skip
     """Pack whole lines until they end, or the room for tokens, rows or odd lines does.
 
@@ -255,6 +340,8 @@ def scan(
     """
     at = state[AT]
     full = state[TOKENS] + MARGIN > room
+    for place in range(fields):
+        memo[place * MEMO + 1] = 0
     while at < size and state[ROWS] < space and state[ODDS] < space and not full:
         begin = at
         at = skip(text, at)
@@ -265,8 +352,9 @@ def scan(
             at = skip(text, at)
             width = length(text, at)
             value, good = field(
-                text, at, width, kinds[count], most[count], table, mask, entries, state
-            )
+                text, at, width, kinds[count], most[count], count, memo, briefs, table, mask,
+                entries, state,
+            )  # fmt: skip
             slots[places[count]] = value
             at += width
             count += good
@@ -293,7 +381,10 @@ p8, p32, p64, counters = (types.CPointer(of) for of in (types.uint8, types.uint3
 KERNELS = {
     "scan": (
         scan,
-        i64(p8, i64, p8, p8, p64, i64, p32, u64, p64, i64, p64, p64, p32, i64, counters),
+        i64(
+            *(p8, i64, p8, p8, p64, counters, i64, p32, u64, p64, p64, i64, p64, p64, p32, i64),
+            counters,
+        ),
     ),
     "learn": (learn, i64(p8, i64, i64, p32, u64, p64, counters)),
     "refill": (refill, i64(p32, u64, p64, counters)),

@@ -25,6 +25,7 @@ Odd = tuple[int, int]  # offset in the block, number of the line in the block
 
 WIDTH = 9  # integers of a row
 ENTRY = 6  # integers of a token
+MEMO = 3  # integers of what is kept of a field's last token
 NULL = 2**32 - 1  # the code of '-'
 BAD = 2**32 - 2  # the code of an address that is none
 
@@ -94,6 +95,7 @@ class Packer:
         self._room = 1 << 12
         self._entries: Words = np.zeros(self._room * ENTRY, np.uint64)
         self._table = np.zeros(self._room * 2, np.uint32)
+        self._briefs: Words = np.zeros(self._room * 4, np.uint64)
         self._state = np.zeros(8, np.int64)
         self._rows: Words = np.empty(ROOM * WIDTH, np.uint64)
         self._odd = np.empty(ROOM * 2, np.uint32)
@@ -144,7 +146,7 @@ class Packer:
             self._kernel["scan"](
                 *(start, size, *plan.arguments),
                 *self._dictionary()[:3],
-                *(self._room, address(plan.slots), address(self._rows), address(self._odd)),
+                *(address(self._briefs), self._room, address(plan.slots), address(self._rows), address(self._odd)),
                 *(room, address(state)),
             )
             self._learn()
@@ -166,12 +168,11 @@ class Packer:
             self.codes[self._known : count] = self._coded(entries)
             self._known = count
         if count + 64 > self._room:
-            self._entries = np.concatenate(
-                [self._entries, np.zeros(3 * len(self._entries), np.uint64)]
-            )
-            self.codes = np.concatenate([self.codes, np.zeros(3 * self._room, np.uint32)])
-            self._room *= 4
+            self._entries = np.concatenate([self._entries, np.zeros_like(self._entries)])
+            self.codes = np.concatenate([self.codes, np.zeros_like(self.codes)])
+            self._room *= 2
             self._table = np.zeros(self._room * 2, np.uint32)
+            self._briefs = np.zeros(self._room * 4, np.uint64)  # they come back as texts do
             self._kernel["refill"](*self._dictionary())
 
     def _coded(self, entries: Words) -> NDArray[np.uint32]:
@@ -225,7 +226,8 @@ class _Plan:
             self.slots[place] = {WORD: NULL, ADDRESS: NULL, NUMERAL: NULL, FLAGS: 2**64 - 1}.get(
                 kind, 0
             )
-        arrays: tuple[NDArray[Any], ...] = (self.kinds, self.places, self.most)
+        self.memo = np.zeros(len(kinds) * MEMO, np.int64)
+        arrays: tuple[NDArray[Any], ...] = (self.kinds, self.places, self.most, self.memo)
         self.arguments = (*(address(array) for array in arrays), len(kinds))
 
 

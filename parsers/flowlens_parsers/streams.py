@@ -14,7 +14,8 @@ LIMIT = 1 << 20
 
 _GZIP = b"\x1f\x8b\x08"
 _ZSTD = b"\x28\xb5\x2f\xfd"
-_INPUT = 1 << 20  # compressed bytes read at once
+#: Compressed bytes read at once: what a call leaves over is copied, so little should be.
+_INPUT = 1 << 17
 _OUTPUT = 1 << 20  # decompressed bytes made at once; small enough that memory is used again
 _SLICE = 1 << 10  # a zstandard block of 4 bytes may hold 128 KiB: at most 32 MiB from a slice
 _DEPTH = 3  # compression inside compression: deeper is no log but a trap
