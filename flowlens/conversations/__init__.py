@@ -88,8 +88,7 @@ def _conversations(
     # the two places where a frame is held.
     words = pl.Categorical(pl.Categories.random("flowlens"))
     kept = pl.Series(dtype=words)  # a dictionary lives as long as a series of it does
-    held = _flows(records, words, columns).lazy()
-    seen = views(held, roles(held, words)).collect(engine="streaming").lazy()
+    seen = _views(records, words, columns).lazy()
     between = boxes(seen, words, known and known[0]).collect()
     owned = None if known is None else known[1].select(code(pl.all(), words))
     separate = placed(seen, between.lazy(), owned).with_columns(leg=pl.lit(None, pl.String))
@@ -109,16 +108,17 @@ def _conversations(
     return talk
 
 
-def _flows(records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str]) -> pl.DataFrame:
-    """Return the flows: straight from the bytes where that pays, else from the frame."""
+def _views(records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str]) -> pl.DataFrame:
+    """Return the views: straight from the bytes where that pays, else by way of frames."""
     scan = scanned(records)
     if scan is not None and not scan.strict and "merged" not in columns:
-        from flowlens.conversations.packed import TooFar, merged, worthwhile
+        from flowlens.conversations.packed import TooFar, seen, worthwhile
 
         with suppress(ImportError, TooFar):
             if worthwhile(scan.size):
-                return merged(scan, words, columns)
-    return flows(records, words).collect(engine="streaming")
+                return seen(scan, words, columns)
+    held = flows(records, words).collect(engine="streaming").lazy()
+    return views(held, roles(held, words)).collect(engine="streaming")
 
 
 def _known(inventory: "Inventory") -> pl.LazyFrame:

@@ -5,7 +5,9 @@ Grouping by strings costs several times more than everything else that makes con
 
 import polars as pl
 
-__all__ = ["END", "HOUR", "NOTHING", "WORD", "code", "text"]
+from flowlens_parsers.packing import Words
+
+__all__ = ["END", "HOUR", "NOTHING", "WORD", "code", "column", "text"]
 
 HOUR = 3600  # seconds
 WORD = 2**32  # two dictionary codes share one integer
@@ -22,3 +24,13 @@ def text(codes: pl.Expr, words: pl.Categorical) -> pl.Expr:
     """Return the text behind dictionary codes: the inverse of `code`."""
     known = pl.when(codes < NOTHING).then(codes).cast(pl.UInt32)
     return known.cat.to(words).cast(pl.String)
+
+
+def column(name: str, values: Words) -> pl.Series:
+    """Return integers as a column; through bytes, since through an array costs an import."""
+    if not len(values):
+        return pl.Series(name, [], pl.UInt64)
+    data = pl.Series(name, [values.tobytes()])
+    return data.bin.reinterpret(
+        dtype=pl.Array(pl.UInt64, len(values)), endianness="little"
+    ).explode()

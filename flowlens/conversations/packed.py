@@ -1,7 +1,7 @@
-"""Packed records to flows: what `flows` does, straight from the bytes, in bounded memory.
+"""Packed records to views: what `flows`, `roles` and `views` do, straight from the bytes.
 
 Records come as integers, from the packing parser where the delivery is text, else from their
-frames; a `Shelf` keeps and merges them, and the flows go back into a frame.
+frames; a `Shelf` keeps and merges them, in bounded memory, and the views go into a frame.
 """
 
 import os
@@ -11,9 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flowlens.conversations.codes import END, NOTHING, WORD
-from flowlens.conversations.flows import IDENTIFYING, blanks, coded, versioned
+from flowlens.conversations.codes import END, NOTHING, WORD, column
+from flowlens.conversations.flows import IDENTIFYING, coded, versioned
+from flowlens.conversations.oriented import oriented
 from flowlens.conversations.shelf import EVER, Shelf
+from flowlens.conversations.spool import Spool
 from flowlens.records import Scan
 from flowlens.sources import Object
 from flowlens_parsers import Batch
@@ -21,9 +23,9 @@ from flowlens_parsers.machine import KERNELS as MODULES
 from flowlens_parsers.machine import ready
 from flowlens_parsers.packing import PLACES, Packer, Words
 
-__all__ = ["TooFar", "merged", "worthwhile"]
+__all__ = ["TooFar", "seen", "worthwhile"]
 
-MEMORY = 1 << 30  # bytes of rows in memory
+MEMORY = 1 << 29  # bytes of rows in memory, and of flows
 PART = 1 << 20  # bytes of compressed text that make rows of one part, about
 
 #: Bytes of input from which packing pays: with what must be compiled at hand, and without.
@@ -35,7 +37,7 @@ class TooFar(Exception):
     """A time is after 2105: rows have no room for it."""
 
 
-def merged(
+def seen(
     scan: Scan,
     words: pl.Categorical,
     columns: frozenset[str],
@@ -43,14 +45,14 @@ def merged(
     bits: int | None = None,
     memory: int = MEMORY,
 ) -> pl.DataFrame:
-    """Read a scan into flows.
+    """Read a scan into views; see `flowlens.conversations.views.views`.
 
     Args:
         scan: what to read.
         words: the dictionary of the codes.
         columns: fields of the records, over all formats.
         bits: there are 2 ** bits parts; None chooses by the bytes of input.
-        memory: bytes of rows that may lie in memory.
+        memory: bytes of rows that may lie in memory, and of flows.
 
     Raises:
         TooFar: a time is after 2105.
@@ -64,12 +66,13 @@ def merged(
     names = {one.flow_log for one in scan.objects} - {None}
     logs = {None: NOTHING, **{name: int(code(pl.Series([name]))[0]) for name in names}}
     wide = any(name.startswith("pkt_") for name in columns)
-    with Shelf(
-        bits=_bits(scan.size) if bits is None else bits,
-        memory=memory,
-        wide=wide,
-        once=columns >= IDENTIFYING,
-    ) as shelf:
+    with Spool(memory) as rows, Spool(memory) as flows:
+        shelf = Shelf(
+            bits=_bits(scan.size) if bits is None else bits,
+            spool=rows,
+            wide=wide,
+            once=columns >= IDENTIFYING,
+        )
 
         def take(found: Object, batch: Batch, packer: Packer) -> int:
             kept = 0
@@ -82,8 +85,7 @@ def merged(
             return kept + batch.records.height
 
         scan.pack(take, lambda: Packer(code), min(len(scan.objects), os.cpu_count() or 1))
-        ranks = words.categories.to_series().rank("dense").cast(pl.UInt32).to_numpy()
-        return _frame(shelf.merge(ranks), columns, words)
+        return _frame(oriented(shelf, flows, words), columns, words)
 
 
 def worthwhile(size: int | None) -> bool:
@@ -154,66 +156,43 @@ def _packed(records: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-_NAMES = ("lo", "hi", "where", "what", "records")
-_PAIRS = ("bytes_lo", "bytes_hi", "packets_lo", "packets_hi")
-_TAIL = ("first", "last", "facts", "raw", "service")
+_NAMES = (
+    *("client", "server_end", "what", "where", "bytes_out", "packets_out", "bytes_in"),
+    *("packets_in", "records", "connections", "times", "raws", "service", "marks"),
+)
+_PLAIN = [name for name in _NAMES if name not in ("times", "raws", "service", "marks")]
 
 
-def _frame(flows: Words, columns: frozenset[str], words: pl.Categorical) -> pl.DataFrame:
-    """Turn merged flows into a frame, null where a side sent nothing or a field is not there."""
-    names = (*_NAMES, *_PAIRS, *_TAIL)
-    raw = pl.DataFrame([_series(name, flows[:, at]) for at, name in enumerate(names)])
-    told = {
-        f"{name}_{side}": expr
-        for at, side in enumerate(("lo", "hi"))
-        for name, expr in _side(at, columns, words).items()
-    }
-    if "instance_id" in columns:
-        told["instance"] = _bit(8)
-    if "interface_type" in columns:
-        told["middle"] = _bit(9)
-    frame = raw.select(*_NAMES, *_PAIRS, **told)
-    return frame.with_columns(**blanks({*frame.columns}, words))
+def _frame(views: Words, columns: frozenset[str], words: pl.Categorical) -> pl.DataFrame:
+    """Turn merged views into a frame, null where no record told or a field is not there."""
+    raw = pl.DataFrame([column(name, views[at]) for at, name in enumerate(_NAMES)])
+    times, raws = pl.col("times"), pl.col("raws")
+    low, high = pl.col("marks") % 4, pl.col("marks") // 4 % 4
+    path = pl.col("marks") // 2**8
+    local = "flow_direction" in columns
+    masked = any({f"{end}addr", f"pkt_{end}addr"} <= columns for end in ("src", "dst"))
+    served = any(f"pkt_{end}_aws_service" in columns for end in ("src", "dst"))
+    return raw.select(
+        *_PLAIN,
+        first_seen=times % WORD,
+        last_seen=times // WORD,
+        # One 5-tuple with flags shows who opens these; likely ones beside it agree.
+        sure=pl.when((high == 2) & (low == 0)).then(1).otherwise(high).cast(pl.UInt8),
+        raw_client=_code(raws % WORD, given=masked),
+        raw_server=_code(raws // WORD, given=masked),
+        local_client=_bit(4, given=local),
+        local_server=_bit(5, given=local),
+        instance=_bit(6, given="instance_id" in columns),
+        middle=_bit(7, given="interface_type" in columns),
+        traffic_path=pl.when("traffic_path" in columns, path > 0).then(path - 1).cast(pl.UInt8),
+        aws_service=_code(pl.col("service"), given=served).cast(pl.UInt32).cat.to(words),
+    )
 
 
-def _series(name: str, values: Words) -> pl.Series:
-    """Return integers as a column; through bytes, since through an array costs an import."""
-    if not len(values):
-        return pl.Series(name, [], pl.UInt64)
-    data = pl.Series(name, [values.tobytes()])
-    return data.bin.reinterpret(
-        dtype=pl.Array(pl.UInt64, len(values)), endianness="little"
-    ).explode()
+def _bit(number: int, *, given: bool) -> pl.Expr:
+    bit = pl.col("marks") // 2**number % 2 == 1
+    return bit if given else pl.lit(None, pl.Boolean)
 
 
-def _bit(number: int) -> pl.Expr:
-    bit: pl.Expr = pl.col("facts") // 2**number % 2 == 1
-    return bit
-
-
-def _side(at: int, columns: frozenset[str], words: pl.Categorical) -> dict[str, pl.Expr]:
-    """Return what flows tell of one end: 0 is `lo`, 1 is `hi`."""
-
-    def half(name: str) -> pl.Expr:
-        return pl.col(name) // WORD if at else pl.col(name) % WORD
-
-    def text(name: str) -> pl.Expr:
-        code = half(name)
-        known: pl.Expr = pl.when(code < NOTHING).then(code).cast(pl.UInt32).cat.to(words)
-        return known
-
-    came = _bit(10 + at)
-    path = pl.col("facts") // 2 ** (16 + 8 * at) % 256
-    told: dict[str, pl.Expr] = {name: pl.when(came).then(half(name)) for name in ("first", "last")}
-    if "tcp_flags" in columns:
-        flags = ("syn", "syn_ack", "flagged")
-        told |= {name: _bit(3 * at + bit) for bit, name in enumerate(flags)}
-    if "flow_direction" in columns:
-        told["local"] = _bit(6 + at)
-    if "traffic_path" in columns:
-        told["path"] = pl.when(path > 0).then(path - 1).cast(pl.UInt8)
-    if any({f"{end}addr", f"pkt_{end}addr"} <= columns for end in ("src", "dst")):
-        told["raw"] = text("raw")
-    if any(f"pkt_{end}_aws_service" in columns for end in ("src", "dst")):
-        told["service"] = text("service")
-    return told
+def _code(code: pl.Expr, *, given: bool) -> pl.Expr:
+    return pl.when(given, code < NOTHING).then(code)

@@ -10,7 +10,7 @@ import polars as pl
 
 from flowlens.conversations.witnesses import signs, witnesses
 
-__all__ = ["WEIGHTS", "decided", "roles", "tuples"]
+__all__ = ["OBVIOUS", "WEIGHTS", "clear", "decided", "roles", "tuples", "weighed"]
 
 #: Difference of port weights (tenths) that needs no further witness: a privileged port against
 #: one that is not registered, or a registered one against the ephemeral range.
@@ -52,20 +52,34 @@ def roles(flows: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
     """
     signed = signs(decided(tuples(flows))).collect(engine="streaming").lazy()
     verdict, port = pl.col("verdict"), pl.col("port")
-    clear = (verdict != 0) | (port.abs() >= OBVIOUS)
-    plain = signed.filter(clear).select(
+    plain = signed.filter(clear()).select(
         *("lo", "hi"),
         client_lo=pl.when(verdict != 0).then(verdict > 0).otherwise(port > 0),
         sure=pl.when(verdict != 0).then(2).otherwise(1).cast(pl.UInt8),
     )
-    weighed = witnesses(signed.filter(~clear), signed, words)
+    return pl.concat([plain, weighed(signed.filter(~clear()), signed, words)])
+
+
+def clear() -> pl.Expr:
+    """Say whether flags or ports alone settle a 5-tuple."""
+    return (pl.col("verdict") != 0) | (pl.col("port").abs() >= OBVIOUS)
+
+
+def weighed(open: pl.LazyFrame, signed: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
+    """Return the roles of 5-tuples that are not clear, by their witnesses; see `roles`.
+
+    Args:
+        open: the 5-tuples, some of `signed`.
+        signed: what `witnesses.signs` returns of them and of all that share an address.
+        words: the dictionary of the packed addresses.
+    """
+    told = witnesses(open, signed, words)
     score = pl.sum_horizontal(pl.col(name) * value for name, value in WEIGHTS.items())
-    settled = weighed.select(
+    return told.select(
         *("lo", "hi"),
         client_lo=pl.when(score != 0).then(score > 0).otherwise(pl.col("rank") > 0),
         sure=(score.abs() >= SURE).cast(pl.UInt8),
     )
-    return pl.concat([plain, settled])
 
 
 def tuples(flows: pl.LazyFrame) -> pl.LazyFrame:

@@ -39,9 +39,14 @@ PRIVATE = (
 ENDS = ("votes", "cast", "count", "weights", "reuse", "place", "inside", "rank")
 
 
-def signs(tuples: pl.LazyFrame) -> pl.LazyFrame:
-    """Add the witnesses that a 5-tuple gives by itself, and ``vote``, what it tells its ends."""
-    return tuples.with_columns(**_own()).with_columns(vote=_vote())
+def signs(tuples: pl.LazyFrame, begin: int | None = None) -> pl.LazyFrame:
+    """Add the witnesses that a 5-tuple gives by itself, and ``vote``, what it tells its ends.
+
+    Args:
+        tuples: what `roles.decided` returns.
+        begin: the second at which the log begins; None where it is that of these 5-tuples.
+    """
+    return tuples.with_columns(**_own(begin)).with_columns(vote=_vote())
 
 
 def witnesses(unclear: pl.LazyFrame, signed: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
@@ -65,12 +70,12 @@ def witnesses(unclear: pl.LazyFrame, signed: pl.LazyFrame, words: pl.Categorical
     return unclear.with_columns(**_others())
 
 
-def _own() -> dict[str, pl.Expr]:
+def _own(begin: int | None) -> dict[str, pl.Expr]:
     """Return the witnesses that one 5-tuple gives by itself."""
     lo, hi = pl.col("first_lo"), pl.col("first_hi")
     both = lo.is_not_null() & hi.is_not_null()
     first = pl.min_horizontal(lo, hi)
-    fresh = first > first.min() + WARM_UP
+    fresh = first > (first.min() if begin is None else begin) + WARM_UP
     alone = pl.when(both).then(0).when(lo.is_not_null()).then(1).otherwise(-1)
     order = pl.when(both & fresh).then(_sign(hi, lo)).otherwise(0)
     volume = _sign(pl.col("packets_lo"), pl.col("packets_hi"))

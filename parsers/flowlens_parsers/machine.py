@@ -18,7 +18,11 @@ from typing import Any
 __all__ = ["KERNELS", "Kernel", "ensure", "load", "ready"]
 
 #: Modules whose `KERNELS` (name -> function and Numba signature) are kept as machine code.
-KERNELS = ("flowlens_parsers.kernel", "flowlens.conversations.kernel")
+KERNELS = (
+    "flowlens_parsers.kernel",
+    "flowlens.conversations.kernel",
+    "flowlens.conversations.orient",
+)
 
 #: A compiled function; it takes integers, an array as its address, and returns one.
 Kernel = Callable[..., int]
@@ -65,13 +69,18 @@ def _place(module: str) -> Path | None:
         from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
     except ImportError:
         return None
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        return None
     parts = (llvmlite.__version__, get_host_cpu_name(), get_host_cpu_features().flatten())
-    mark = sha256("\n".join(parts).encode() + Path(spec.origin).read_bytes()).hexdigest()[:16]
+    mark = sha256("\n".join(parts).encode() + _sources(module)).hexdigest()[:16]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "flowlens" / f"{module}-{mark}.o"
+
+
+def _sources(module: str) -> bytes:
+    """Return the text of a module and of those beside it, whose functions it may take in."""
+    room = module.rpartition(".")[0]
+    specs = [find_spec(name) for name in KERNELS if name.rpartition(".")[0] == room]
+    paths = [Path(spec.origin) for spec in specs if spec is not None and spec.origin is not None]
+    return b"".join(path.read_bytes() for path in paths)
 
 
 def _keep(path: Path, code: bytes) -> None:

@@ -87,18 +87,18 @@ LINES = "".join(
 
 
 def shelved(path: Path, **options: Any) -> pl.DataFrame:
-    """The flows of a file, with their codes as text, in order."""
+    """The views of a file, in order."""
     words = pl.Categorical(pl.Categories.random("test"))
     records = scan_records(path)
     columns = frozenset(records.collect_schema().names())
     scan = scanned(records)
     assert scan is not None
-    flows = packed.merged(scan, words, columns, **options)
-    return flows.select("records", "bytes_lo", "bytes_hi", "first_lo", "first_hi").sort(pl.all())
+    seen = packed.seen(scan, words, columns, **options)
+    return seen.drop("client", "server_end", "what", "where", "aws_service").sort(pl.all())
 
 
 def test_rows_that_do_not_fit_into_memory_wait_in_a_file(tmp_path: Path) -> None:
-    """The flows are the same with room for all rows, for some, and for none."""
+    """The views are the same with room for all rows, for some, and for none."""
     path = tmp_path / "a.log"
     path.write_text(LINES)
     whole = shelved(path)
