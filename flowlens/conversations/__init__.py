@@ -100,10 +100,9 @@ def _conversations(
         separate = with_action(separate.collect().lazy(), accept, NOTHING)
         separate = merged(separate, least=["place", "leg"], some=[])
     held = separate.collect(engine="streaming").lazy()
-    best = counted(held, words).collect().lazy()
     gone = [name for name, field in NEEDED.items() if field not in columns]
     blank = [pl.lit(None, CONVERSATIONS[name]).alias(name) for name in gone]
-    talk = named(best, words).with_columns(blank).collect(engine="streaming")
+    talk = named(held, counted(held, words), words).with_columns(blank).collect(engine="streaming")
     del kept
     return talk
 

@@ -81,9 +81,7 @@ class _Work:
             *(address(tuples), len(tuples), address(self.weights), OBVIOUS),
             *(address(self.marks), len(self.ranks), address(begin)),
         )
-        self.kernel["decide"](
-            address(flows), len(flows) // FLOW, address(which), address(tuples)
-        )
+        self.kernel["decide"](address(flows), len(flows) // FLOW, address(which), address(tuples))
         self.begins.append(int(begin[0]))
         return self.spool.keep(flows)
 

@@ -146,7 +146,13 @@ class Packer:
             self._kernel["scan"](
                 *(start, size, *plan.arguments),
                 *self._dictionary()[:3],
-                *(address(self._briefs), self._room, address(plan.slots), address(self._rows), address(self._odd)),
+                *(
+                    address(self._briefs),
+                    self._room,
+                    address(plan.slots),
+                    address(self._rows),
+                    address(self._odd),
+                ),
                 *(room, address(state)),
             )
             self._learn()
