@@ -66,7 +66,7 @@ class _Work:
     kernel: Mapping[str, Kernel] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kernel = load("flowlens.conversations.orient")
+        self.kernel = load("flowlens.conversations.viewkernel")
         self.marks = np.zeros(len(self.ranks) + 1, np.uint8)
         ports = pl.int_range(PORTS, eager=True).cast(pl.UInt16).alias("port")
         of = pl.DataFrame([ports]).select(weight(pl.col("port")).cast(pl.Int8))

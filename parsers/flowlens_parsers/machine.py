@@ -21,7 +21,7 @@ __all__ = ["KERNELS", "Kernel", "ensure", "load", "ready"]
 KERNELS = (
     "flowlens_parsers.kernel",
     "flowlens.conversations.kernel",
-    "flowlens.conversations.orient",
+    "flowlens.conversations.viewkernel",
 )
 
 #: A compiled function; it takes integers, an array as its address, and returns one.

@@ -1,5 +1,5 @@
 from flowlens.conversations import kernel as merging
-from flowlens.conversations import shelf
+from flowlens.conversations import oriented, shelf, viewkernel
 from flowlens_parsers import kernel, packing
 
 
@@ -7,7 +7,7 @@ def test_kernels_and_callers_mean_the_same_places() -> None:
     """Kept machine code knows numbers, so both sides of a call must name them alike."""
     kinds = ("NUMBER", "WORD", "ADDRESS", "FLAGS", "STATUS", "NUMERAL")
     counters = ("AT", "ROWS", "ODDS", "TOKENS", "LINES")
-    for name in (*kinds, *counters, "WIDTH", "ENTRY"):
+    for name in (*kinds, *counters, "WIDTH", "ENTRY", "MEMO"):
         assert getattr(kernel, name) == getattr(packing, name)
     columns = {
         "SRC": "srcaddr", "DPORT": "dstport", "BYTES": "bytes", "END": "end",
@@ -18,3 +18,5 @@ def test_kernels_and_callers_mean_the_same_places() -> None:
         assert packing.SLOTS[getattr(kernel, name)] == column
     assert (merging.PACKED, merging.FLOW) == (packing.WIDTH, shelf.FLOW)
     assert (merging.SERVICE + 1, merging.RAW) == (shelf.WIDE, shelf.NARROW)
+    for name in ("TUPLE", "VIEW", "ROLE"):
+        assert getattr(viewkernel, name) == getattr(oriented, name)

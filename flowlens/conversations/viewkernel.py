@@ -184,9 +184,9 @@ def begun(flows, at, lo, views, count, mask, table):
     place = apart(stir(stir(client, server), what), where) & mask
     while table[place]:
         to = I(table[place] - 1) * VIEW
-        if views[to] == client and views[to + SERVER] == server:
-            if views[to + HOUR] == what and views[to + OBSERVER] == where:
-                return to
+        same = views[to] == client and views[to + SERVER] == server
+        if same and views[to + HOUR] == what and views[to + OBSERVER] == where:
+            return to
         place = (place + U(1)) & mask
     table[place] = np.uint32(count + 1)
     to = count * VIEW
