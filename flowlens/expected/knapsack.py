@@ -31,6 +31,8 @@ LOADED, COMPILED = 500_000, 40_000_000
 _MODULE = "flowlens.expected.kernel"
 _BITS = 63  # of a word
 _MASK = (1 << _BITS) - 1
+_SHARE = 31  # bits of a share
+_PART = (1 << _SHARE) - 1
 _DEPTH = 136  # curves that wait: one for each bit of an address, and a few
 
 
@@ -158,29 +160,35 @@ def plain(forest: Forest, most: Sequence[int]) -> Plan:
 
     for node, one in enumerate(forest.ones):
         right, left = curve(forest.right[node]), curve(forest.left[node])
+        # One number holds a cost and below it the left child's share: the least has both.
+        sums = _sums(
+            [cost << _SHARE | share for share, cost in enumerate(left)],
+            [cost << _SHARE for cost in right],
+            most[node],
+            forest.never << _SHARE,
+        )
+        whole = one << _SHARE
         starts.append(len(shares))
-        costs, share = _merged(left, right, one, forest.never, most[node])
-        shares.extend(share)
+        shares.append(0)
+        shares.extend([WHOLE if whole <= best else best & _PART for best in sums[1:]])
+        costs = [sums[0] >> _SHARE, *[min(whole, best) >> _SHARE for best in sums[1:]]]
         stack.append(costs)
     size = costs.index(costs[-1])
     return Plan(size, lambda node, number: shares[starts[node] + number])
 
 
-def _merged(
-    left: list[int], right: list[int], one: int, never: int, most: int
-) -> tuple[list[int], list[int]]:
-    """Return the curve of a node up to an entry, and the left child's shares."""
-    costs, shares = [], []
-    right = right[::-1]
+def _sums(left: list[int], right: list[int], most: int, never: int) -> list[int]:
+    """Return the least sums of an entry of each of two curves, by the sum of their places."""
+    short, long = (left, right) if len(left) < len(right) else (right, left)
+    if len(short) == 2:
+        none = [cost + short[0] for cost in long]
+        one = [cost + short[1] for cost in long]
+        return list(map(min, [*none, never], [never, *one]))[: most + 1]
     last = len(right) - 1
+    back = right[::-1]
+    found = []
     for number in range(most + 1):
-        low, high = max(0, number - last), min(number, len(left) - 1)
-        sums = list(map(add, left[low : high + 1], right[last - number + low :]))
-        best = min(sums, default=never)
-        if number and one <= best:
-            costs.append(one)
-            shares.append(WHOLE)
-        else:
-            costs.append(min(best, never))
-            shares.append(low + sums.index(best))
-    return costs, shares
+        low, skip = max(0, number - last), max(0, last - number)
+        sums = map(add, left[low : number + 1], back[skip:])
+        found.append(min(min(sums, default=never), never))
+    return found

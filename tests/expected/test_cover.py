@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
@@ -211,6 +212,15 @@ def test_cover_by_hand() -> None:
     }
     for budget, (prefixes, extra) in wanted.items():
         assert optimal_cover(given, budget) == Cover(prefixes, extra)
+
+
+def test_many_addresses_by_hand() -> None:
+    """Of 1,500 distant pairs, each 254 addresses apart, as many are joined as the budget lacks."""
+    pairs = [base + end for base in range(0, 1_500 << 12, 1 << 12) for end in (0, 255)]
+    cover = optimal_cover([ip_address(number) for number in pairs], 3_000 - 100)
+    assert cover.extra == 100 * 254
+    lengths = Counter(prefix.split("/")[1] for prefix in cover.prefixes)
+    assert lengths == {"24": 100, "32": 2_800}
 
 
 def test_counts_of_ipv6_are_exact() -> None:
