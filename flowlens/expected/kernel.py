@@ -16,20 +16,23 @@ __all__ = ["KERNELS"]
 
 U, I = np.uint64, np.int64
 
+#: A call costs as much as what most of these functions do.
+inlined = njit(forceinline=True)
+
 BITS = U(63)
 MASK = U(0x7FFFFFFFFFFFFFFF)
 ZERO, NEVER = range(2)  # rows of `ends`
 WHOLE = -1  # in place of a share: the node is one prefix
 
 
-@njit
+@inlined
 def copy(source, at, target, to, words):
     """Copy words from one place to another."""
     for word in range(words):
         target[to + word] = source[at + word]
 
 
-@njit
+@inlined
 def leaf(skips, number, most, ends, words, stack, top):
     """Push a leaf's curve; return the new top of the stack."""
     copy(skips, number * words, stack, top, words)
@@ -38,7 +41,7 @@ def leaf(skips, number, most, ends, words, stack, top):
     return top + (most + 1) * words
 
 
-@njit
+@inlined
 def less(stack, one, other, best, at, words):
     """Say whether the sum of two costs is less than a third."""
     if stack[one] + stack[other] > best[at]:
@@ -55,7 +58,7 @@ def less(stack, one, other, best, at, words):
     return found
 
 
-@njit
+@inlined
 def put(stack, one, other, best, at, words):
     """Write the sum of two costs down."""
     carry = U(0)
@@ -68,7 +71,7 @@ def put(stack, one, other, best, at, words):
         best[at + word] = total
 
 
-@njit
+@inlined
 def split(stack, left, right, low, high, number, best, words):
     """Find the left share with which an entry is less than what stands there, and that cost."""
     at, share = number * words, I(WHOLE)
@@ -88,7 +91,7 @@ def split(stack, left, right, low, high, number, best, words):
     return share
 
 
-@njit
+@inlined
 def smallest(best, most, words):
     """Return the first entry of a curve that is as low as its last."""
     for number in range(most):
