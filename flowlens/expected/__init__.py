@@ -1,5 +1,6 @@
-"""Should: the document of what is expected, the judgement of traffic by it, the least cover."""
+"""Should: the document of what is expected, judging traffic by it, checking it, the least cover."""
 
+from flowlens.expected.audit import check
 from flowlens.expected.cover import Cover, optimal_cover, shared_cover
 from flowlens.expected.document import Document, Entry, Port, Rule, Subject
 from flowlens.expected.judgement import judge
@@ -12,6 +13,7 @@ __all__ = [
     "Port",
     "Rule",
     "Subject",
+    "check",
     "judge",
     "load",
     "optimal_cover",
