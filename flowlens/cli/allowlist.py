@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from flowlens.cli import help as pages
-from flowlens.cli.options import Writing, spread
+from flowlens.cli.options import Grounds, Reading, Src, Writing, spread
 
 __all__ = ["allowlist"]
 
@@ -15,7 +15,7 @@ Document = Annotated[Path, typer.Argument(metavar="FILE", help="The expected doc
 Level = Literal["note", "warning", "error"]
 
 allowlist = typer.Typer(
-    help="Check the expected document.",
+    help="Check the expected document, and replay traffic through it.",
     epilog=f"Example: {pages.example('allowlist')}",
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -59,3 +59,34 @@ def check(
     console.say(f"{document}: {told} in {of}")
     worst = max(map(LEVELS.index, found["level"]), default=-1)
     return FAILED if fail_on and worst >= LEVELS.index(fail_on) else 0
+
+
+@allowlist.command(
+    "replay", epilog="Example: flowlens allowlist replay logs/ -i inventory/ -e expected.yaml"
+)
+@spread
+def replay(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
+    """Print what the document would have blocked, and which of its entries nothing needed."""
+    import polars as pl
+
+    from flowlens import words
+    from flowlens.cli import console
+    from flowlens.cli.pipeline import Job, emit
+    from flowlens.errors import UsageError
+    from flowlens.expected import replay as through
+
+    job = Job(src, reading, grounds, writing)
+    if job.expected is None:
+        msg = "replay needs an expected document; try -e expected.yaml"
+        raise UsageError(msg)
+    (frame,) = job.redacted(job.kept(job.edges()))
+    edges = frame.collect(engine="streaming")
+    found = through(edges, job.expected)
+    if job.wanted:  # the document's own words have no pseudonyms; `why` has its lines
+        used = pl.col("verdict") != "unused"
+        found = found.with_columns(pl.when(used).then(pl.col("workload", "destination")))
+    emit(job, found.lazy(), "replay")
+    job.close()
+    blocked = int(found.filter(pl.col("verdict") == "blocked")["conversations"].sum())
+    part = words.share(blocked, edges.height) if edges.height else "0 %"
+    console.say(f"blocked: {blocked:,} of {words.noun(edges.height, 'conversation')} ({part})")

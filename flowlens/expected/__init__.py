@@ -5,6 +5,7 @@ from flowlens.expected.cover import Cover, optimal_cover, shared_cover
 from flowlens.expected.document import Document, Entry, Port, Rule, Subject
 from flowlens.expected.judgement import judge
 from flowlens.expected.reader import load, parse
+from flowlens.expected.replay import replay
 
 __all__ = [
     "Cover",
@@ -18,5 +19,6 @@ __all__ = [
     "load",
     "optimal_cover",
     "parse",
+    "replay",
     "shared_cover",
 ]
