@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from flowlens.cli import help as pages
+from flowlens.cli.allowlist import allowlist
 from flowlens.cli.options import Grounds, Reading, Src, Writing, spread
 
 __all__ = ["app"]
@@ -24,6 +25,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(allowlist, name="allowlist")
 
 
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -39,6 +39,11 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "what went where it was not expected",
             "flowlens findings logs/ -i inventory/ -e expected.yaml --fail-on high",
         ),
+        (
+            "allowlist",
+            "check the expected document: quotas, overlaps, ends, forbidden space",
+            "flowlens allowlist check expected.yaml -i inventory/ --fail-on error",
+        ),
     ),
     "Show": (
         ("graph", "a picture or a graph file", "flowlens graph logs/ -i inventory/ -o egress.svg"),

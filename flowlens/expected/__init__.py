@@ -1,7 +1,24 @@
-"""Should: the document of what is expected, and the judgement of traffic by it."""
+"""Should: the document of what is expected, judging traffic by it, checking it, the least cover."""
 
+from flowlens.expected.audit import check
+from flowlens.expected.cover import Cover, optimal_cover, shared_cover
 from flowlens.expected.document import Document, Entry, Port, Rule, Subject
 from flowlens.expected.judgement import judge
 from flowlens.expected.reader import load, parse
+from flowlens.expected.replay import replay
 
-__all__ = ["Document", "Entry", "Port", "Rule", "Subject", "judge", "load", "parse"]
+__all__ = [
+    "Cover",
+    "Document",
+    "Entry",
+    "Port",
+    "Rule",
+    "Subject",
+    "check",
+    "judge",
+    "load",
+    "optimal_cover",
+    "parse",
+    "replay",
+    "shared_cover",
+]

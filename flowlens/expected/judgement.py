@@ -31,7 +31,10 @@ from flowlens.tables import DOMAIN
 if TYPE_CHECKING:
     from flowlens.inventory import Inventory
 
-__all__ = ["egress", "judge"]
+__all__ = ["ARRIVED", "egress", "judge"]
+
+#: Why nothing is said of a conversation that none of ours opened.
+ARRIVED = "not egress: the client is outside"
 
 
 def judge(
@@ -66,7 +69,7 @@ def judge(
         full.filter(pl.col("judged") & to).drop("judged"), document, inventory, learn_until, known
     )
     nowhere = pl.lit("the log has no server address")
-    arrived = pl.lit("not egress: the client is outside")
+    arrived = pl.lit(ARRIVED)
     other = full.filter(~(pl.col("judged") & to)).with_columns(
         expected=pl.lit("unknown"), why=pl.when("judged").then(nowhere).otherwise(arrived)
     )

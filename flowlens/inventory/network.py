@@ -5,6 +5,7 @@ import polars as pl
 from flowlens.inventory.pick import (
     TAGS,
     TEXT,
+    WHOLE,
     Shape,
     at,
     each,
@@ -120,11 +121,18 @@ ENDPOINTS = Shape(
 
 LISTS = Shape(
     "ec2.describe_managed_prefix_lists",
-    {"PrefixListId": TEXT, "PrefixListName": TEXT, "AddressFamily": TEXT, "OwnerId": TEXT},
+    {
+        "PrefixListId": TEXT,
+        "PrefixListName": TEXT,
+        "AddressFamily": TEXT,
+        "MaxEntries": WHOLE,
+        "OwnerId": TEXT,
+    },
     (
         pl.col("PrefixListId").alias("prefix_list_id"),
         pl.col("PrefixListName").alias("name"),
         pl.col("AddressFamily").alias("family"),
+        pl.col("MaxEntries").alias("max_entries"),
         pl.col("OwnerId").alias("owner_id"),
     ),
 )

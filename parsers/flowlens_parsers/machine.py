@@ -22,6 +22,7 @@ KERNELS = (
     "flowlens_parsers.kernel",
     "flowlens.conversations.kernel",
     "flowlens.conversations.viewkernel",
+    "flowlens.expected.kernel",
 )
 
 #: A compiled function; it takes integers, an array as its address, and returns one.

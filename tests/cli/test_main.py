@@ -24,6 +24,7 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert capsys.readouterr().out == told
     known = {command.name for command in app.registered_commands}
+    known |= {group.name for group in app.registered_groups}
     listed = [verb for verbs in pages.JOBS.values() for verb, _, _ in verbs]
     assert sorted(listed) == sorted(str(name) for name in known)
     for verb in listed:

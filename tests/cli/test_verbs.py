@@ -315,3 +315,22 @@ def test_top_is_what_conversations_say(run: Run, logs: str) -> None:
     total = sum(int(str(row["bytes_out"])) + int(str(row["bytes_in"])) for row in rows(out))
     _, out, _ = run("top", "clients", logs, "--as", "json")
     assert sum(int(str(row["bytes"])) for row in rows(out)) == total
+
+
+def test_replay(run: Run, logs: str, expected: str) -> None:
+    """What a document would have blocked is told with its rows and bytes; one must be given."""
+    code, out, err = run("allowlist", "replay", logs, "-e", expected, "--as", "json")
+    assert code == 0
+    (blocked,) = rows(out)
+    shown = ("verdict", "workload", "destination", "server_port", "records", "bytes_out")
+    assert [blocked[name] for name in shown] == [
+        "blocked", "10.0.1.5", "176.206.173.108", 8333, 2, 2_900_000,
+    ]  # fmt: skip
+    assert "blocked: 1 of 3 conversations (33 %)" in err.replace("33.3 %", "33 %")
+    code, _, err = run("allowlist", "replay", logs)
+    assert (code, err) == (2, "flowlens: replay needs an expected document; try -e expected.yaml\n")
+    with Path(expected).open("a") as file:
+        file.write("      - {cidr: 192.0.2.0/24}\n")
+    _, out, _ = run("allowlist", "replay", logs, "-e", expected, "--redact", "ips", "--as", "json")
+    assert [row["verdict"] for row in rows(out)] == ["blocked", "unused"]
+    assert not any(text in out for text in ("176.206.173.108", "192.0.2"))

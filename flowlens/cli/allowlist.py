@@ -1,0 +1,92 @@
+"""The verbs on the expected document."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from flowlens.cli import help as pages
+from flowlens.cli.options import Grounds, Reading, Src, Writing, spread
+
+__all__ = ["allowlist"]
+
+FAILED = 10
+Document = Annotated[Path, typer.Argument(metavar="FILE", help="The expected document.")]
+Level = Literal["note", "warning", "error"]
+
+allowlist = typer.Typer(
+    help="Check the expected document, and replay traffic through it.",
+    epilog=f"Example: {pages.example('allowlist')}",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+
+@allowlist.callback()
+def _verbs() -> None:
+    """Keep `check` a name of its own while it is the only verb."""
+
+
+@allowlist.command("check", epilog=f"Example: {pages.example('allowlist')}")
+@spread
+def check(
+    document: Document,
+    writing: Writing,
+    inventory: Annotated[
+        Path | None, typer.Option("--inventory", "-i", metavar="PATH", help="For prefix lists.")
+    ] = None,
+    forbid: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PREFIX", help="Space that nothing may admit; repeatable."),
+    ] = None,
+    fail_on: Annotated[
+        Level | None, typer.Option(help="Exit 10 if a problem is this severe or worse.")
+    ] = None,
+) -> int:
+    """Print what is wrong with an expected document, with its lines."""
+    from flowlens import expected, output, words
+    from flowlens.cli import console
+    from flowlens.cli.pipeline import present
+    from flowlens.expected.audit import LEVELS
+    from flowlens.inventory import load
+
+    read = expected.load(document)
+    known = load(inventory) if inventory else None
+    found = expected.check(read, known, now=present(), forbidden=forbid or ())
+    output.write(found, "problems", path=writing.output, form=writing.form, limit=writing.limit)
+    entries = sum(len(rule.entries) for rule in read.rules)
+    told, of = words.noun(found.height, "problem"), words.noun(entries, "entry", "entries")
+    console.say(f"{document}: {told} in {of}")
+    worst = max(map(LEVELS.index, found["level"]), default=-1)
+    return FAILED if fail_on and worst >= LEVELS.index(fail_on) else 0
+
+
+@allowlist.command(
+    "replay", epilog="Example: flowlens allowlist replay logs/ -i inventory/ -e expected.yaml"
+)
+@spread
+def replay(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
+    """Print what the document would have blocked, and which of its entries nothing needed."""
+    import polars as pl
+
+    from flowlens import words
+    from flowlens.cli import console
+    from flowlens.cli.pipeline import Job, emit
+    from flowlens.errors import UsageError
+    from flowlens.expected import replay as through
+
+    job = Job(src, reading, grounds, writing)
+    if job.expected is None:
+        msg = "replay needs an expected document; try -e expected.yaml"
+        raise UsageError(msg)
+    (frame,) = job.redacted(job.kept(job.edges()))
+    edges = frame.collect(engine="streaming")
+    found = through(edges, job.expected)
+    if job.wanted:  # the document's own words have no pseudonyms; `why` has its lines
+        used = pl.col("verdict") != "unused"
+        found = found.with_columns(pl.when(used).then(pl.col("workload", "destination")))
+    emit(job, found.lazy(), "replay")
+    job.close()
+    blocked = int(found.filter(pl.col("verdict") == "blocked")["conversations"].sum())
+    part = words.share(blocked, edges.height) if edges.height else "0 %"
+    console.say(f"blocked: {blocked:,} of {words.noun(edges.height, 'conversation')} ({part})")
