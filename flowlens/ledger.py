@@ -115,6 +115,20 @@ class Ledger:
             self._kept += before.room - entry.room
             self._entries[uri] = entry
 
+    def merge(self, other: "Ledger") -> None:
+        """Take what another one has, as that of a worker."""
+        for uri, entry in other._entries.items():
+            self.settle(uri, entry)
+        self._notes |= other._notes
+
+    def __getstate__(self) -> tuple[dict[str, Entry], dict[str, None]]:
+        """Return what is worth sending to another process."""
+        return self._entries, self._notes
+
+    def __setstate__(self, state: tuple[dict[str, Entry], dict[str, None]]) -> None:
+        self.__init__()  # type: ignore[misc]  # listeners and the lock stay where they are
+        self._entries, self._notes = state
+
     def tell(self, uri: str, size: int) -> None:
         """Tell that `size` bytes of an object were read so far."""
         with self._lock:

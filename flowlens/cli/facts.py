@@ -12,6 +12,9 @@ from flowlens.report import Facts
 
 __all__ = ["changed", "gather", "texts"]
 
+#: Options of reading that a report's command does not repeat.
+ELSEWHERE = frozenset({"where", "redact", "rejects", "engine", "scratch"})
+
 
 def gather(job: Job) -> Facts:
     """Say where the numbers of a run come from."""
@@ -58,10 +61,13 @@ def changed(facts: Facts, change: Callable[[str], str]) -> Facts:
 
 
 def _options(group: Reading | Grounds) -> Iterator[str]:
-    """Write the options that were given, as one types them; the filter belongs to its verb."""
+    """Write the options that were given, as one types them; the filter belongs to its verb.
+
+    Where the work was done changes no result.
+    """
     for field in fields(group):
         value = getattr(group, field.name)
-        if value == field.default or field.name in {"where", "redact", "rejects"}:
+        if value == field.default or field.name in ELSEWHERE:
             continue
         flag = f"--{field.name.replace('_', '-')}"
         if value is True:

@@ -6,9 +6,8 @@ from pathlib import Path
 from flowlens import output, times, words
 from flowlens.cli import console
 from flowlens.cli.options import Reading
-from flowlens.cli.pipeline import present
+from flowlens.cli.pipeline import chosen, present, reached
 from flowlens.errors import UsageError
-from flowlens.sources import Aws
 from flowlens.store import Store, Summary, ingest, rejects
 
 __all__ = ["keep"]
@@ -28,7 +27,7 @@ def keep(src: Sequence[str], reading: Reading, store: str, dns: Sequence[str] | 
             msg = f"--{name} has no place here: a store keeps objects whole; use it when you read"
             raise UsageError(msg)
     window = times.interval(reading.since, reading.until, reading.last, now=present())
-    aws = Aws(reading.profile, reading.region, reading.endpoint_url)
+    aws = reached(reading)
     progress = console.Progress()
     summary = ingest(
         list(src),
@@ -40,6 +39,7 @@ def keep(src: Sequence[str], reading: Reading, store: str, dns: Sequence[str] | 
         aws=aws,
         strict=reading.strict,
         progress=progress,
+        engine=chosen(reading),
     )
     progress.clear()
     if reading.rejects:

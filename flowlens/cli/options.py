@@ -48,6 +48,13 @@ class Reading:
     redact: Annotated[
         str | None, Option(metavar="KINDS", help="Pseudonyms for accounts,ips,names in results.")
     ] = None
+    engine: Annotated[
+        str | None, Option(metavar="dask://HOST:PORT", help="Read on the workers of a scheduler.")
+    ] = None
+    scratch: Annotated[
+        str | None,
+        Option(metavar="DIR|s3://…", help="What all workers of --engine reach; emptied again."),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

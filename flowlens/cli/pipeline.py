@@ -13,18 +13,36 @@ import polars as pl
 from flowlens import output, times
 from flowlens.cli import console
 from flowlens.cli.options import Grounds, Reading, Writing
-from flowlens.errors import InputError
+from flowlens.errors import InputError, UsageError
 from flowlens.output.redact import Redactor, kinds
 from flowlens.records import Ledger, scan_records
 from flowlens.sources import Aws
 
-__all__ = ["Job", "Judged", "emit", "present", "ranked"]
+__all__ = ["Job", "Judged", "chosen", "emit", "present", "ranked", "reached"]
 
 
 def present() -> datetime:
     """Return what "now" means: ``SOURCE_DATE_EPOCH`` if set, else the clock."""
     fixed = os.environ.get("SOURCE_DATE_EPOCH")
     return datetime.fromtimestamp(int(fixed), UTC) if fixed else datetime.now(UTC)
+
+
+def reached(read: Reading) -> Aws:
+    """Return how to reach AWS."""
+    return Aws(read.profile, read.region, read.endpoint_url)
+
+
+def chosen(read: Reading) -> Any:
+    """Return the engine that reads, or None where this machine does.
+
+    Raises:
+        UsageError: The address is none.
+    """
+    if read.engine is None:
+        return None
+    from flowlens.cluster import Engine
+
+    return Engine(read.engine, read.scratch, reached(read))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +72,7 @@ class Job:
         self.ledger = Ledger(self.progress, console.say)
         self.queries = Ledger()  # of resolver logs, which are no flow logs
         self.wanted = kinds(read.redact)
+        self.engine = chosen(read)
         learn = self.grounds.learn_until
         self.learn_until = times.parse(learn, now=self.now) if learn else None
         self.window = times.interval(read.since, read.until, read.last, now=self.now)
@@ -63,8 +82,7 @@ class Job:
     @property
     def aws(self) -> Aws:
         """How to reach AWS."""
-        read = self.reading
-        return Aws(read.profile, read.region, read.endpoint_url)
+        return reached(self.reading)
 
     def records(self, *, places: bool = False) -> pl.LazyFrame:
         """Return the records, with object and line if asked for."""
@@ -106,6 +124,9 @@ class Job:
         from flowlens.conversations import conversations
 
         stores, raw = self.sources
+        if stores and self.engine:
+            msg = f"{stores[0].root} is a store, which is read here; leave out --engine"
+            raise UsageError(msg)
         # An inventory may put legs together that a store, which has none, counted apart.
         if len(stores) == 1 and not raw and self.inventory is None:
             from flowlens.store.mixed import counted
@@ -114,7 +135,7 @@ class Job:
             kept = counted(stores[0], self.ledger, start, end, self.reading.where)
             if kept is not None:
                 return kept
-        return conversations(self.records(), self.inventory)
+        return conversations(self.records(), self.inventory, self.engine)
 
     def edges(self) -> pl.LazyFrame:
         """Return conversations, owned, named and judged."""

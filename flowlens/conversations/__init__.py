@@ -9,6 +9,7 @@
             -> counted     one view of each conversation kept               counting
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,16 @@ from flowlens.conversations.flows import fields, flows
 from flowlens.conversations.legs import boxes, linked
 from flowlens.conversations.roles import roles
 from flowlens.conversations.views import merged, placed, views
-from flowlens.records import scanned
+from flowlens.records import Scan, scanned
 from flowlens.tables import CONVERSATIONS
 
 if TYPE_CHECKING:
     from flowlens.inventory import Inventory
 
-__all__ = ["conversations"]
+__all__ = ["Engine", "conversations"]
+
+#: Reads a scan into views somewhere else, as `packed.seen` does here.
+Engine = Callable[[Scan, pl.Categorical, frozenset[str]], pl.DataFrame]
 
 #: Fields without which a column of the result cannot be known.
 NEEDED = {
@@ -42,7 +46,9 @@ NEEDED = {
 }
 
 
-def conversations(records: pl.LazyFrame, inventory: "Inventory | None" = None) -> pl.LazyFrame:
+def conversations(
+    records: pl.LazyFrame, inventory: "Inventory | None" = None, engine: Engine | None = None
+) -> pl.LazyFrame:
     """Return who talked to whom, each conversation counted once.
 
     A conversation is the traffic of one (client, server, server port, protocol, action) in one
@@ -54,6 +60,7 @@ def conversations(records: pl.LazyFrame, inventory: "Inventory | None" = None) -
             flow logs apart where it is there.
         inventory: AWS configuration; names NAT gateways, so that their two legs can be put
             together in logs without ``pkt-*`` fields.
+        engine: where records are read, if not here; they are as `scan_records` returns them.
 
     Returns:
         the conversations table (`flowlens.tables.CONVERSATIONS`), sorted. A column whose
@@ -76,19 +83,20 @@ def conversations(records: pl.LazyFrame, inventory: "Inventory | None" = None) -
     """
     columns = fields(records)
     known = None if inventory is None else (_known(inventory), _held(inventory))
-    return pl.defer(lambda: _conversations(records, columns, known), schema=CONVERSATIONS)
+    return pl.defer(lambda: _conversations(records, columns, known, engine), schema=CONVERSATIONS)
 
 
 def _conversations(
     records: pl.LazyFrame,
     columns: frozenset[str],
     known: tuple[pl.LazyFrame, pl.LazyFrame] | None,
+    engine: Engine | None,
 ) -> pl.DataFrame:
     # Flows and views are each used several times and are small against the records: they are
     # the two places where a frame is held.
     words = pl.Categorical(pl.Categories.random("flowlens"))
     kept = pl.Series(dtype=words)  # a dictionary lives as long as a series of it does
-    seen = _views(records, words, columns).lazy()
+    seen = _views(records, words, columns, engine).lazy()
     between = boxes(seen, words, known and known[0]).collect()
     owned = None if known is None else known[1].select(code(pl.all(), words))
     separate = placed(seen, between.lazy(), owned).with_columns(leg=pl.lit(None, pl.String))
@@ -107,13 +115,17 @@ def _conversations(
     return talk
 
 
-def _views(records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str]) -> pl.DataFrame:
+def _views(
+    records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str], engine: Engine | None
+) -> pl.DataFrame:
     """Return the views: straight from the bytes where that pays, else by way of frames."""
     scan = scanned(records)
-    if scan is not None and not scan.strict and "merged" not in columns:
+    if scan is not None and (engine or not scan.strict) and "merged" not in columns:
         from flowlens.conversations.packed import TooFar, seen, worthwhile
 
         with suppress(ImportError, TooFar):
+            if engine is not None:
+                return engine(scan, words, columns)
             if worthwhile(scan.size):
                 return seen(scan, words, columns)
     held = flows(records, words).collect(engine="streaming").lazy()

@@ -22,7 +22,7 @@ from flowlens.conversations.witnesses import signs
 from flowlens_parsers.machine import Kernel, load
 from flowlens_parsers.packing import Words, address
 
-__all__ = ["VIEW", "oriented"]
+__all__ = ["VIEW", "Work", "oriented", "settled"]
 
 TUPLE, VIEW, ROLE = 8, 14, 3  # integers of a 5-tuple, a view, a role
 PORTS = 2**16
@@ -37,14 +37,14 @@ def oriented(shelf: Shelf, spool: Spool, words: pl.Categorical) -> Words:
         words: the dictionary of the codes.
     """
     ranks = words.categories.to_series().rank("dense").cast(pl.UInt32).to_numpy()
-    work = _Work(shelf, spool, words, ranks)
+    work = Work(shelf, spool, words, ranks)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         flows = list(pool.map(work.settle, shelf.parts))
         shelf.clear()
         roles = np.empty((0, ROLE), np.uint64)
         if work.marks.any():
             near = list(pool.map(work.near, flows))
-            roles = _roles(np.concatenate(near), min(work.begins), words)
+            roles = settled(np.concatenate(near), min(work.begins), words)
         learnt, known = table(len(roles))
         work.kernel["learn"](address(roles), len(roles), known, address(learnt))
         look = (address(roles), known, address(learnt))
@@ -53,7 +53,7 @@ def oriented(shelf: Shelf, spool: Spool, words: pl.Categorical) -> Words:
 
 
 @dataclass(slots=True)
-class _Work:
+class Work:
     """What the parts share, and what is done to each; several threads do it."""
 
     shelf: Shelf
@@ -116,7 +116,7 @@ class _Work:
         return which, out[: total * TUPLE].reshape(-1, TUPLE)
 
 
-def _roles(tuples: Words, begin: int, words: pl.Categorical) -> Words:
+def settled(tuples: Words, begin: int, words: pl.Categorical) -> Words:
     """Return lo, hi and decision of the 5-tuples that are open among these."""
     names = ("lo", "hi", "firsts", "lasts", "packets_lo", "packets_hi", "facts")
     raw = pl.LazyFrame([column(name, tuples[:, at]) for at, name in enumerate(names)])

@@ -23,7 +23,7 @@ from flowlens_parsers.machine import KERNELS as MODULES
 from flowlens_parsers.machine import ready
 from flowlens_parsers.packing import PLACES, Packer, Words
 
-__all__ = ["TooFar", "seen", "worthwhile"]
+__all__ = ["TooFar", "framed", "integers", "second", "seen", "worthwhile"]
 
 MEMORY = 1 << 29  # bytes of rows in memory, and of flows
 PART = 1 << 20  # bytes of compressed text that make rows of one part, about
@@ -62,7 +62,7 @@ def seen(
         return texts.cast(words).to_physical().to_numpy().copy()
 
     window = scan.ledger.window
-    span = {"since": _second(window.since, 0), "until": _second(window.until, EVER)}
+    span = {"since": second(window.since, 0), "until": second(window.until, EVER)}
     names = {one.flow_log for one in scan.objects} - {None}
     logs = {None: NOTHING, **{name: int(code(pl.Series([name]))[0]) for name in names}}
     wide = any(name.startswith("pkt_") for name in columns)
@@ -81,11 +81,11 @@ def seen(
                     rows[:, PLACES] |= np.uint64(NOTHING * WORD)
                 kept += shelf.put(rows, packer.codes, log=logs[found.flow_log], **span)
             if batch.records.height:
-                shelf.put(_integers(coded(batch.records.lazy(), words, columns)))
+                shelf.put(integers(coded(batch.records.lazy(), words, columns)))
             return kept + batch.records.height
 
         scan.pack(take, lambda: Packer(code), min(len(scan.objects), os.cpu_count() or 1))
-        return _frame(oriented(shelf, flows, words), columns, words)
+        return framed(oriented(shelf, flows, words), columns, words)
 
 
 def worthwhile(size: int | None) -> bool:
@@ -101,14 +101,14 @@ def _bits(size: int | None) -> int:
     return 8 if size is None else min(8, (size // PART).bit_length())
 
 
-def _second(moment: datetime | None, without: int) -> int:
+def second(moment: datetime | None, without: int) -> int:
     """Return the first full second at or after a moment of whole milliseconds, as frames have."""
     if moment is None:
         return without
     return max(0, -(-((moment - EPOCH) // timedelta(milliseconds=1)) // 1000))
 
 
-def _integers(records: pl.LazyFrame) -> Words:
+def integers(records: pl.LazyFrame) -> Words:
     """Return coded records as packed ones.
 
     Raises:
@@ -163,7 +163,7 @@ _NAMES = (
 _PLAIN = [name for name in _NAMES if name not in ("times", "raws", "service", "marks")]
 
 
-def _frame(views: Words, columns: frozenset[str], words: pl.Categorical) -> pl.DataFrame:
+def framed(views: Words, columns: frozenset[str], words: pl.Categorical) -> pl.DataFrame:
     """Turn merged views into a frame, null where no record told or a field is not there."""
     raw = pl.DataFrame([column(name, views[at]) for at, name in enumerate(_NAMES)])
     times, raws = pl.col("times"), pl.col("raws")

@@ -16,7 +16,7 @@ from flowlens.errors import InputError
 from flowlens.sources import keys
 from flowlens.sources.base import Lost, Object, Window
 
-__all__ = ["Spool", "list_local", "list_stdin"]
+__all__ = ["Spool", "list_local", "list_stdin", "open_local"]
 
 
 class Spool:
@@ -161,18 +161,23 @@ def _files(path: Path) -> Iterator[Path]:
 
 def _object(file: Path, name: keys.Name) -> Object:
     if not file.is_file():  # a pipe, as in `flowlens records <(zcat a.gz)`
-        return Object(file.as_posix(), Spool(partial(_open, file), close=True).open)
+        return Object(file.as_posix(), Spool(partial(open_local, file), close=True).open)
     status = file.stat()
     return Object(
         uri=file.as_posix(),
-        open=partial(_open, file),
+        open=partial(open_local, file),
         size=status.st_size,
         modified=datetime.fromtimestamp(status.st_mtime, UTC),
         flow_log=name.flow_log,
     )
 
 
-def _open(file: Path) -> BinaryIO:
+def open_local(file: Path) -> BinaryIO:
+    """Return the bytes of a file.
+
+    Raises:
+        Lost: It is gone or refused.
+    """
     try:
         return file.open("rb")
     except FileNotFoundError as error:

@@ -16,7 +16,17 @@ from flowlens.store.schema import COUNTS, OBJECTS, believable, fields, stored
 from flowlens.tables import TIME
 from flowlens_parsers.batch import ANSWERS
 
-__all__ = ["NAMES", "RECORDS", "Batch", "batches", "gather", "identified", "version"]
+__all__ = [
+    "KINDS",
+    "NAMES",
+    "RECORDS",
+    "Batch",
+    "batches",
+    "gather",
+    "gathered",
+    "identified",
+    "version",
+]
 
 #: Bytes, as stored, and objects of a batch at most; an object larger than that is one by itself.
 BYTES = 64 << 20
@@ -29,6 +39,7 @@ RECORDS = Kind(
     order=("interface_id", "srcaddr", "dstaddr", "srcport", "dstport", "start"),
 )
 NAMES = Kind(table="names", time="time", known=("time", "name"), order=("name", "srcaddr", "time"))
+KINDS = {kind.table: kind for kind in (RECORDS, NAMES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +164,13 @@ def gather(
     when = believable(kind.time) if kind.time in schema else believable("_never")
     shaped = rows.with_columns(pl.lit(None, TIME).alias("_never")).with_columns(when)
     stored(shaped.select("day", *schema), schema).sink_parquet(target, compression="lz4")
+    return gathered(kind, objects, target, ledger)
+
+
+def gathered(kind: Kind, objects: Iterable[Object], rows: Path, ledger: Ledger) -> Batch:
+    """Return the batch of objects that were read into a file; see `gather`."""
     lost = {row["source"] for row in _unread(ledger)}
-    return Batch(kind, tuple(one for one in objects if one.uri not in lost), target, ledger)
+    return Batch(kind, tuple(one for one in objects if one.uri not in lost), rows, ledger)
 
 
 def _unread(ledger: Ledger) -> list[dict[str, str]]:

@@ -2,11 +2,12 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from itertools import count
+from itertools import accumulate, count
 from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 import polars as pl
 
@@ -20,9 +21,17 @@ from flowlens.store.distinct import Kind, fresh
 from flowlens.store.place import Store
 from flowlens.store.tidy import compact
 
+if TYPE_CHECKING:
+    from flowlens.cluster import Engine
+
 __all__ = ["Summary", "ingest"]
 
 Progress = Callable[[int, int | None], None]
+
+
+class _How(TypedDict):
+    format: str | None
+    strict: bool
 
 
 @dataclass(slots=True)
@@ -49,6 +58,7 @@ class Run:
     format: str | None
     strict: bool
     progress: Progress | None
+    engine: "Engine | None"
 
 
 def ingest(  # noqa: PLR0913 - the options of a command that reads
@@ -62,6 +72,7 @@ def ingest(  # noqa: PLR0913 - the options of a command that reads
     aws: Aws | None = None,
     strict: bool = False,
     progress: Progress | None = None,
+    engine: "Engine | None" = None,
 ) -> Summary:
     """Keep the records of a source, and the conversations they make, exactly once.
 
@@ -80,6 +91,7 @@ def ingest(  # noqa: PLR0913 - the options of a command that reads
         aws: How to reach AWS, for the source and for the store.
         strict: Raise at the first line or object that cannot be read.
         progress: Told the bytes read so far and the bytes in all.
+        engine: Where objects are read, if not here.
 
     Returns:
         What was done.
@@ -105,7 +117,7 @@ def ingest(  # noqa: PLR0913 - the options of a command that reads
         work.append((NAMES, _identified(queries)))
     place.create()
     with tempfile.TemporaryDirectory(prefix="flowlens-") as folder:
-        run = Run(place, summary, Path(folder), format, strict, progress)
+        run = Run(place, summary, Path(folder), format, strict, progress, engine)
         for kind, objects in work:
             _keep(run, kind, objects)
     summary.days.update(rebuild(place))
@@ -122,15 +134,28 @@ def _keep(run: Run, kind: Kind, objects: list[Object]) -> None:
     complete(run.store, run.store.open(kind.table), kind.table)
     waiting = _absent(run.store, kind, objects)
     run.summary.there += len(objects) - len(waiting)
-    total = sum(found.size or 0 for found in waiting)
-    before = 0
-    for group in batches(waiting):
-        ledger = Ledger(_shifted(run.progress, before, total))
-        before += sum(found.size or 0 for found in group)
-        target = run.folder / "batch.parquet"
-        batch = gather(kind, group, target, ledger, format=run.format, strict=run.strict)
+    for batch in _gathered(run, kind, waiting) if waiting else ():
         _commit(run, batch)
         _account(run.summary, batch)
+
+
+def _gathered(run: Run, kind: Kind, objects: Sequence[Object]) -> Iterator[Batch]:
+    """Read batch after batch, here or on the workers of an engine."""
+    groups, target = list(batches(objects)), run.folder / "batch.parquet"
+    sizes = [sum(found.size or 0 for found in group) for group in groups]
+    told = [_shifted(run.progress, done, sum(sizes)) for done in accumulate(sizes, initial=0)]
+    how: _How = {"format": run.format, "strict": run.strict}
+    if run.engine is None:
+        for group, tell in zip(groups, told, strict=False):
+            yield gather(kind, group, target, Ledger(tell), **how)
+        return
+    from flowlens.cluster.keep import gathers
+
+    read = gathers(run.engine, run.store, kind, groups, target, **how)
+    for batch, tell in zip(read, told[1:], strict=True):
+        if tell is not None:
+            tell(0, None)
+        yield batch
 
 
 def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
