@@ -20,22 +20,29 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.capture import write
 from benchmarks.engines import machine, run
-from flowlens.cluster.flows import INNER, PART
+from flowlens.cluster.blobs import load, save
+from flowlens.cluster.orient import merge, near, settle
 from flowlens.cluster.portable import groups, portable
 from flowlens.cluster.scratch import scratch
-from flowlens.cluster.spread import Piece, Plan, merge, spread
+from flowlens.cluster.spread import Piece, Plan, spread
+from flowlens.cluster.views import INNER, PART
 from flowlens.conversations.flows import fields
 from flowlens.records import Scan, scan_records, scanned
 from flowlens.sources import Aws
 
 TICK = os.sysconf("SC_CLK_TCK")
 PORT = 18_787
+HEADINGS = (
+    *("workers", "wall s", "client CPU s", "workers CPU s", "client MB", "worker MB", "start s"),
+    "wall ÷ none",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +151,32 @@ def _stages(scan: Scan, plan: Plan) -> Iterator[str]:
             parts[piece[0]].append(piece)
     middle = time.process_time()
     left = sum(piece[3] for some in parts.values() for piece in some)
-    names = [merge(plan, some) for some in parts.values()]
+    found = [settle(plan, some) for some in parts.values()]
+    flows = sum(sum(part.sizes) for part in found)
+    with plan.scratch.create("open") as (open, stream):
+        texts = [load(plan.scratch.read(part.name, sum(part.sizes[:-1])))[0] for part in found]
+        save(stream, pl.concat(texts).unique(), np.empty((0, 1), np.uint64))
+    near_files = [near(plan, part, open) for part in found]
+    names = [merge(plan, part, None) for part in found]
     end = time.process_time()
-    merged = sum((Path(plan.scratch.root) / name).stat().st_size for name in names)
+    around, views = (
+        sum((Path(plan.scratch.root) / name).stat().st_size for name in some)
+        for some in (near_files, names)
+    )
     yield f"| stored | {(scan.size or 0) / count:.1f} bytes a record |"
     yield f"| spread | {(middle - begin) / count * 1e6:.2f} CPU s a million records |"
     yield f"| left in parts | {left / count:.1f} bytes a record, {len(parts)} parts |"
-    yield f"| merge | {(end - middle) / count * 1e6:.2f} CPU s a million records |"
-    yield f"| flows | {merged / count:.1f} bytes a record |"
+    yield f"| three tasks a part | {(end - middle) / count * 1e6:.2f} CPU s a million records |"
+    yield f"| flows | {flows / count:.1f} bytes a record |"
+    yield f"| 5-tuples near open ones | {around / count:.1f} bytes a record |"
+    yield f"| views | {views / count:.1f} bytes a record |"
 
 
 def row(count: int, some: list[Figures], alone: float, start: float) -> str:
     """Return a row of medians."""
 
     def middle(name: str) -> float:
-        return statistics.median(getattr(one, name) for one in some)
+        return float(statistics.median(getattr(one, name) for one in some))
 
     wall = middle("wall")
     cpu = f"{middle('client'):.2f} | {middle('workers'):.2f}"
@@ -170,10 +188,7 @@ def row(count: int, some: list[Figures], alone: float, start: float) -> str:
 
 def compare(logs: Path, runs: int, folder: Path) -> None:
     """Measure all, compare the results, print."""
-    print(
-        "| workers | wall s | client CPU s | workers CPU s | client MB | worker MB | start s | wall ÷ none |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
     first, alone = None, 0.0
     for count in (0, 1, 2):
         out = folder / f"{count}.parquet"

@@ -3,8 +3,8 @@
 ::
 
     objects -> records, coded, in parts     one task a group of objects     spread
-    parts   -> flows                        one task a part                 spread
-    flows   -> conversations                the client, as ever             conversations
+    parts   -> flows -> views               three tasks a part              orient
+    views   -> conversations                the client, as ever             views, conversations
     objects -> rows for a store             one task a batch                keep
 
 `engine` is the way to the scheduler, `scratch` where tasks leave what others take up, `blobs` how

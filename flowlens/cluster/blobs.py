@@ -51,7 +51,7 @@ def save(stream: BinaryIO, texts: Sequence[str] | pl.Series, rows: Words) -> int
     return len(data)
 
 
-def load(data: bytes) -> tuple[pl.Series, Words]:
+def load(data: bytes | memoryview) -> tuple[pl.Series, Words]:
     """Return the texts and the rows of a blob.
 
     >>> from io import BytesIO

@@ -32,7 +32,7 @@ AHEAD = 4  # tasks that are with the scheduler for each thread of a worker
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Where work is done, as `--engine` and `--scratch` say; called, it reads a scan into flows.
+    """Where work is done, as `--engine` and `--scratch` say; called, it reads a scan into views.
 
     Args:
         url: ``dask://HOST:PORT``, the scheduler.
@@ -63,10 +63,10 @@ class Engine:
     def __call__(
         self, scan: "Scan", words: pl.Categorical, columns: frozenset[str]
     ) -> pl.DataFrame:
-        """Read a scan into flows; see `flowlens.cluster.flows.flows`."""
-        from flowlens.cluster.flows import flows
+        """Read a scan into views; see `flowlens.cluster.views.views`."""
+        from flowlens.cluster.views import views
 
-        return flows(self, scan, words, columns)
+        return views(self, scan, words, columns)
 
     @contextmanager
     def cluster(self, objects: Sequence[Object], beside: str | None = None) -> Iterator["Cluster"]:

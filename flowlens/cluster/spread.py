@@ -1,8 +1,8 @@
-"""What workers do for conversations: objects to records in parts, and a part to flows.
+"""What workers do first for conversations: objects to packed records, in parts.
 
-A task reads its objects as one machine does, through the same kernels, and leaves the packed
-records in parts by their two addresses. A flow, a 5-tuple and every copy of a record lie in one
-part, so parts are merged one by one, whoever read the records.
+A task reads its objects as one machine does, through the same kernels, and leaves the records in
+parts by their two addresses. A 5-tuple, a conversation and every copy of a record lie in one part,
+so parts are merged one by one, whoever read the records.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 
-from flowlens.cluster.blobs import Codes, known, load, parts, recoded, save, split
+from flowlens.cluster.blobs import Codes, known, parts, recoded, save, split
 from flowlens.cluster.portable import opened
 from flowlens.cluster.scratch import Scratch
 from flowlens.conversations.codes import NOTHING, WORD
-from flowlens.conversations.flows import IDENTIFYING, coded, versioned
+from flowlens.conversations.flows import coded, versioned
 from flowlens.conversations.packed import integers, second
-from flowlens.conversations.shelf import EVER, Shelf
+from flowlens.conversations.shelf import EVER
 from flowlens.errors import AccessError
 from flowlens.ledger import Ledger
 from flowlens.records import Scan
@@ -26,10 +26,9 @@ from flowlens.sources import Aws, Object, Window
 from flowlens_parsers import Batch
 from flowlens_parsers.packing import PLACES, Packer, Words
 
-__all__ = ["Piece", "Plan", "merge", "spread"]
+__all__ = ["Piece", "Plan", "spread"]
 
 ROWS = 4_000_000  # packed records, 72 bytes each, that a task holds before it writes
-MEMORY = 1 << 30  # bytes of rows that a task merges in memory
 TIMES, ACTION = 3, 6  # where a packed record has what
 LOW, HALF = np.uint64(WORD - 1), np.uint64(32)
 
@@ -85,29 +84,6 @@ def spread(plan: Plan, objects: Sequence[Object]) -> tuple[Ledger, list[Piece]]:
                 raise
         sorter.write()
     return ledger, sorter.pieces
-
-
-def merge(plan: Plan, pieces: Sequence[Piece]) -> str:
-    """Merge the records of a part into flows; return the name of the file that has them.
-
-    Args:
-        plan: What all tasks share.
-        pieces: Of one part.
-    """
-    words = pl.Categorical(pl.Categories.random("flowlens"))
-    kept = pl.Series(dtype=words)  # a dictionary lives as long as a series of it does
-    wide = any(name.startswith("pkt_") for name in plan.columns)
-    once = plan.columns >= IDENTIFYING
-    with Shelf(bits=plan.inner, memory=MEMORY, wide=wide, once=once) as shelf:
-        for _, name, begin, size in pieces:
-            texts, rows = load(plan.scratch.read(name, begin, size))
-            shelf.put(rows, known(words, texts))
-        texts = words.categories.to_series()
-        flows = shelf.merge(texts.rank("dense").cast(pl.UInt32).to_numpy())
-    del kept
-    with plan.scratch.create("flows") as (name, stream):
-        save(stream, texts, flows)
-    return name
 
 
 class _Sorter:

@@ -22,7 +22,7 @@ from flowlens.conversations.witnesses import signs
 from flowlens_parsers.machine import Kernel, load
 from flowlens_parsers.packing import Words, address
 
-__all__ = ["VIEW", "Work", "oriented", "settled"]
+__all__ = ["ROLE", "TUPLE", "VIEW", "Work", "oriented", "settled"]
 
 TUPLE, VIEW, ROLE = 8, 14, 3  # integers of a 5-tuple, a view, a role
 PORTS = 2**16
@@ -37,7 +37,7 @@ def oriented(shelf: Shelf, spool: Spool, words: pl.Categorical) -> Words:
         words: the dictionary of the codes.
     """
     ranks = words.categories.to_series().rank("dense").cast(pl.UInt32).to_numpy()
-    work = Work(shelf, spool, words, ranks)
+    work = Work(shelf, spool, ranks)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         flows = list(pool.map(work.settle, shelf.parts))
         shelf.clear()
@@ -58,7 +58,6 @@ class Work:
 
     shelf: Shelf
     spool: Spool
-    words: pl.Categorical
     ranks: NDArray[np.uint32]
     marks: NDArray[np.uint8] = field(init=False)  # a byte an address, the last for null
     weights: NDArray[np.int8] = field(init=False)

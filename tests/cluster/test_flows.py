@@ -68,6 +68,10 @@ def logs(write: Callable[..., Path], tmp_path: Path) -> Path:
             other = line(here, "10.9.0.1:443", eni="eni-gw", packet=f"192.0.2.{number}")
             lines += [out, back, other, line(here, there, eni="eni-b", at=number * 900 + client)]
             lines += [out] * (client == 7)
+            # neither flags nor ports tell: these 5-tuples are weighed against those of all parts
+            peer, other = f"10.0.{(client + number) % 5}.{client}:50001", f"10.7.0.{client}:50002"
+            lines += [line(here, peer, at=number * 900), line(peer, here, at=number * 900 + 1)]
+            lines += [line(one, two) for one, two in ((peer, other), (other, peer))]
         # what the next object has comes here too, and a time of another flow log
         lines.append(line("10.0.0.0:40000", f"192.0.2.{number + 1}:443", at=(number + 1) * 900))
         write(f"1_vpcflowlogs_eu-west-1_fl-0{number % 2}_20251121T1100Z_{number}.log.gz", *lines)
@@ -113,6 +117,7 @@ def test_the_table_is_that_of_one_machine(machines: Any, logs: Path, tmp_path: P
     until = datetime.fromtimestamp(BEGIN + 2000, UTC)
     part = both(logs, where, until=until)
     assert 0 < part.height < whole.height
+    assert set(whole["orientation"]) == {"certain", "likely", "guess"}
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
