@@ -26,7 +26,7 @@ __all__ = ["views"]
 TASKS = 4  # groups of objects for each thread, so that a slow one is made up for
 PART = 8 << 20  # bytes of compressed text that make one part, about
 INNER = 1 << 20  # … and one of the pieces in which a worker merges it
-MOST = 10  # parts are 2 ** this at most, because each is asked for of each file
+MOST = 8  # parts are 2 ** this at most, because each is asked for of each file; more would be dear
 
 LOW, HALF, END = np.uint64(WORD - 1), np.uint64(32), np.uint64(24)
 PORT = np.uint64(2**24 - 1)
