@@ -7,6 +7,7 @@ from threading import Lock
 
 import polars as pl
 
+from flowlens import words
 from flowlens.sources import Lost, Window
 from flowlens.tables import COVERAGE, empty
 from flowlens_parsers.batch import REJECTS, Batch
@@ -16,6 +17,11 @@ __all__ = ["Entry", "Ledger"]
 #: Rejected lines whose text is kept. Beyond it they are only counted, by reason, so that a wrong
 #: format for a hundred million lines does not fill the memory.
 KEPT = 1_000_000
+
+COUNTED = (
+    *("bytes", "lines", "headers", "records", "outside", "nodata", "skipdata", "rejects"),
+    "unread",
+)
 
 
 @dataclass(slots=True)
@@ -29,6 +35,7 @@ class Entry:
     nodata: int = 0  # coverage lines by what they say; any other status counts with skipdata
     skipdata: int = 0
     rejects: int = 0
+    unread: int = 0  # lines or rows passed over, whatever they are
     bytes: int = 0  # as stored
     whole: bool = False  # read to its end
     reasons: Counter[str] = field(default_factory=Counter)
@@ -44,6 +51,7 @@ class Entry:
         self.headers += batch.headers
         self.records += batch.height - outside
         self.outside += outside
+        self.unread += batch.unread
         self.unknown.update(batch.unknown)
         if batch.coverage.height:
             nodata = int((batch.coverage["status"] == "NODATA").sum())
@@ -99,6 +107,7 @@ class Ledger:
         self._lock = Lock()
         self.window = Window()
         self.total: int | None = None  # bytes of all objects, where each says its size
+        self.asked = ""  # the filter by which lines are passed over
 
     def settle(self, uri: str, entry: Entry) -> None:
         """Take the entry of a reading that is over, unless a more complete one is there."""
@@ -165,10 +174,12 @@ class Ledger:
         return pl.concat([empty(REJECTS), *frames]).sort("source", "line", maintain_order=True)
 
     def counts(self) -> dict[str, int]:
-        """Return the totals; lines = records + outside + nodata + skipdata + rejects."""
+        """Return the totals; lines = records + outside + nodata + skipdata + rejects.
+
+        What is `unread` comes on top.
+        """
         entries = self._entries.values()
-        names = ("bytes", "lines", "headers", "records", "outside", "nodata", "skipdata", "rejects")
-        totals = {name: sum(getattr(entry, name) for entry in entries) for name in names}
+        totals = {name: sum(getattr(entry, name) for entry in entries) for name in COUNTED}
         lost = sum(entry.lost is not None for entry in entries)
         partial = sum(not entry.whole and entry.lost is None for entry in entries)
         return {"objects": len(entries), "lost": lost, "partial": partial, **totals}
@@ -182,17 +193,22 @@ class Ledger:
 
     def objects(self) -> pl.DataFrame:
         """Return the account of each object, by name."""
-        names = ("bytes", "lines", "headers", "records", "outside", "nodata", "skipdata", "rejects")
         rows = [
-            {"source": uri, **{name: getattr(entry, name) for name in names}, "lost": entry.lost}
+            {"source": uri, **{name: getattr(entry, name) for name in COUNTED}, "lost": entry.lost}
             for uri, entry in sorted(self._entries.items())
         ]
-        schema = {"source": pl.String(), **dict.fromkeys(names, pl.UInt64()), "lost": pl.String()}
+        schema = {"source": pl.String(), **dict.fromkeys(COUNTED, pl.UInt64()), "lost": pl.String()}
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def notes(self) -> list[str]:
         """Return what a reader of the results should know, each thing once."""
         notes = list(self._notes)
+        unread = sum(entry.unread for entry in self._entries.values())
+        if unread:
+            why = f"for {self.asked!r}" if self.asked else "for this time"
+            told = "unreadable ones among them are unknown (--rejects FILE reads all)"
+            lines = words.noun(unread, "line")
+            notes.append(f"{lines} that cannot count {why} were not read; {told}")
         unknown: dict[str, str] = {}
         for uri, entry in sorted(self._entries.items()):
             for name in sorted(entry.unknown):

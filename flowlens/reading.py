@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 from queue import Full, Queue
 from threading import Event, Thread
 from typing import BinaryIO, TypeVar
@@ -14,7 +15,7 @@ from flowlens.ledger import Entry, Ledger
 from flowlens.sources import Lost, Object, fetch
 from flowlens_parsers import Batch
 
-__all__ = ["ROWS", "ahead", "hand_on", "readings", "refuse", "shared"]
+__all__ = ["ROWS", "abreast", "ahead", "hand_on", "readings", "refuse", "shared"]
 
 Taken = TypeVar("Taken")
 
@@ -121,7 +122,7 @@ def _first(batch: Batch) -> str:
     return f"{row['source']}:{row['line']}: {row['reason']}: {row['text']}"
 
 
-def ahead(frames: Generator[pl.DataFrame], room: int = 2) -> Iterator[pl.DataFrame]:
+def ahead(frames: Generator[pl.DataFrame], room: int = 2) -> Generator[pl.DataFrame]:
     """Yield frames that a thread of their own makes, at most `room` of them ahead.
 
     Polars asks a source from within its thread pool. Calling Polars there, as the readers do,
@@ -134,18 +135,56 @@ def ahead(frames: Generator[pl.DataFrame], room: int = 2) -> Iterator[pl.DataFra
     >>> [frame.height for frame in ahead(pl.DataFrame({"a": [n]}) for n in range(3))]
     [1, 1, 1]
     """
-    waiting: Queue[pl.DataFrame | BaseException | None] = Queue(room)
-    stopped = Event()
-    maker = Thread(target=_make, args=(frames, waiting, stopped), daemon=True)
-    maker.start()
+    return abreast([frames], 1, room)
+
+
+def abreast(
+    parts: Iterable[Generator[pl.DataFrame]], workers: int, room: int = 2
+) -> Generator[pl.DataFrame]:
+    """Yield the frames of several parts in order, while the next parts are made already.
+
+    Args:
+        parts: Each is made in a thread of its own.
+        workers: Parts that are made at the same time.
+        room: Frames of each part held at most.
+
+    >>> parts = ((pl.DataFrame({"a": [n]}) for n in some) for some in ([0, 1], [], [2]))
+    >>> [frame.item() for frame in abreast(parts, 2)]
+    [0, 1, 2]
+    """
+    rest = iter(parts)
+    begun: deque[_Begun] = deque(_Begun(part, room) for part in islice(rest, workers))
     try:
-        while (item := waiting.get()) is not None:
+        while begun:
+            yield from begun[0].frames()
+            begun.popleft().stop()
+            begun.extend(_Begun(part, room) for part in islice(rest, 1))
+    finally:
+        for part in begun:
+            part.stop()
+
+
+class _Begun:
+    """Frames that a thread is making."""
+
+    def __init__(self, frames: Generator[pl.DataFrame], room: int) -> None:
+        self.waiting: Queue[pl.DataFrame | BaseException | None] = Queue(room)
+        self.stopped = Event()
+        given = (frames, self.waiting, self.stopped)
+        self.maker = Thread(target=_make, args=given, daemon=True)
+        self.maker.start()
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Yield the frames; what making them raises is raised here."""
+        while (item := self.waiting.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
-    finally:
-        stopped.set()
-        maker.join()
+
+    def stop(self) -> None:
+        """Wait until the thread has ended; what it has not made yet is not made."""
+        self.stopped.set()
+        self.maker.join()
 
 
 def _make(

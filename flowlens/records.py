@@ -1,5 +1,6 @@
 """Records: the flow-log lines of a source as one lazy, typed frame, and an account of the rest."""
 
+import os
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +12,15 @@ from typing import TYPE_CHECKING, BinaryIO
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from flowlens.asked import EVERYTHING, Asked
 from flowlens.errors import UsageError
 from flowlens.layouts import survey
 from flowlens.ledger import Ledger
-from flowlens.reading import ahead, hand_on, readings, refuse, shared
+from flowlens.reading import abreast, ahead, hand_on, readings, refuse, shared
 from flowlens.sources import Aws, Object, Window, list_objects
 from flowlens.sources.listing import Source
 from flowlens_parsers import Batch, FormatError, read
-from flowlens_parsers.batch import LINE
+from flowlens_parsers.batch import EVERY, LINE, Wanted
 
 if TYPE_CHECKING:
     from flowlens_parsers.packing import Packer
@@ -37,6 +39,9 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
     strict: bool = False,
     line: bool = False,
     source: bool = False,
+    where: str | None = None,
+    now: datetime | None = None,
+    every: bool = False,
 ) -> pl.LazyFrame:
     """Return the records of a source as a lazy frame.
 
@@ -58,13 +63,17 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
         strict: Raise at the first line or object that cannot be read.
         line: Add the column `line`, the number of the line in its object.
         source: Add the column `source`, the object.
+        where: Keep the records that this filter describes (see `flowlens.filters`). Lines that
+            cannot hold one are passed over and counted as `unread`, whatever they are.
+        now: What relative times in `where` count from.
+        every: Pass over nothing, so that all unreadable lines are known; `strict` implies it.
 
     Returns:
         The union of the fields of all objects in AWS's order, fields that AWS does not document
         after them, then `source` and `line` if asked for, and `flow_log` (`fl-…`, null if unknown).
 
     Raises:
-        UsageError: The time or the format given makes no sense.
+        UsageError: The time, the filter or the format given makes no sense.
         InputError: A source does not exist or is empty.
         AccessError: AWS credentials or a permission is missing.
         StrictError: While collecting, under `strict`: a line was rejected.
@@ -74,11 +83,14 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
     from flowlens.store.place import divide
 
     stores, rest = divide(src, aws)
+    asked = Asked(where, now, every=every)
     if stores:
         from flowlens.store.mixed import together
 
-        read = partial(scan_records, format=format, aws=aws, ledger=books, strict=strict)
-        return together(stores, rest, read, books, line=line, source=source)
+        read = partial(
+            scan_records, format=format, aws=aws, ledger=books, strict=strict, every=every
+        )
+        return asked.rows(together(stores, rest, read, books, line=line, source=source))
     listed = list_objects(
         rest,
         since=since,
@@ -89,7 +101,13 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
         say=books.say,
     )
     return scan_objects(
-        list(listed), format=format, ledger=books, strict=strict, line=line, source=source
+        list(listed),
+        format=format,
+        ledger=books,
+        strict=strict,
+        line=line,
+        source=source,
+        asked=asked,
     )
 
 
@@ -101,6 +119,7 @@ def scan_objects(
     strict: bool = False,
     line: bool = False,
     source: bool = False,
+    asked: Asked = EVERYTHING,
 ) -> pl.LazyFrame:
     """Return the records of objects that are listed already; see `scan_records`."""
     books = ledger if ledger is not None else Ledger()
@@ -116,11 +135,12 @@ def scan_objects(
         extra["source"] = pl.String()
     if line:
         extra["line"] = LINE
-    scan = Scan(objects, fields, extra, books, format, strict=strict)
     schema = pl.Schema({**fields, **extra, "flow_log": pl.String()})
+    wanted = EVERY if strict else asked.wanted(schema, books)
+    scan = Scan(objects, fields, extra, books, format, strict=strict, wanted=wanted)
     frame = register_io_source(scan.batches, schema=schema, is_pure=True)
     frame.scan = scan  # type: ignore[attr-defined]  # for `scanned`
-    return frame
+    return asked.rows(frame)
 
 
 def scanned(records: pl.LazyFrame) -> "Scan | None":
@@ -141,6 +161,7 @@ class Scan:
     ledger: Ledger
     format: str | None
     strict: bool
+    wanted: Wanted = EVERY
 
     def batches(
         self,
@@ -154,9 +175,8 @@ class Scan:
         wanted = columns if columns is not None else list(every)
         roots = [] if predicate is None else predicate.meta.root_names()
         needed = list(dict.fromkeys([*wanted, *roots]))
-        frames = self._frames(needed)
         # Reading ahead of a limit would read, and book, what nobody asked for.
-        flow = frames if limit is not None else ahead(frames)
+        flow = self._frames(needed) if limit is not None else self._ahead(needed)
         yield from hand_on(flow, wanted, predicate, limit, size)
 
     def pack(self, take: Take, packer: Callable[[], "Packer"], workers: int) -> None:
@@ -174,7 +194,8 @@ class Scan:
             mine = packer()
 
             def parse(found: Object, stream: BinaryIO) -> Iterator[Batch]:
-                return read(stream, found.uri, format=self.format or found.format, packer=mine)
+                form = self.format or found.format
+                return read(stream, found.uri, format=form, packer=mine, wanted=self.wanted)
 
             def book(found: Object, batch: Batch) -> tuple[None, int]:
                 if batch.records.height:
@@ -197,24 +218,42 @@ class Scan:
         """Bytes of all objects as stored; None where one does not say."""
         return self.ledger.total
 
+    def _ahead(self, needed: list[str]) -> Iterator[pl.DataFrame]:
+        """Yield what `_frames` does, read ahead; several objects at a time where that is easy."""
+        if self.wanted.best is None or len(self.objects) < 2:
+            return ahead(self._frames(needed))
+        return self._abreast(needed)
+
+    def _abreast(self, needed: list[str]) -> Generator[pl.DataFrame]:
+        lost = Counter[str]()
+        parts = (self._some([found], needed, lost) for found in self.objects)
+        yield from abreast(parts, os.cpu_count() or 1)
+        refuse(self.objects, lost)
+
     def _frames(self, needed: list[str]) -> Generator[pl.DataFrame]:
         """Yield the needed columns of every object, in order."""
+        lost = Counter[str]()
+        yield from self._some(self.objects, needed, lost)
+        refuse(self.objects, lost)
+
+    def _some(
+        self, objects: Sequence[Object], needed: list[str], lost: Counter[str]
+    ) -> Generator[pl.DataFrame]:
+        """Yield the needed columns of some objects, in order."""
         window = self.ledger.window
         time = ("start", "end") if window.bounded else ()
         columns = [name for name in self.fields if name in needed or name in time]
 
         def parse(found: Object, stream: BinaryIO) -> Iterator[Batch]:
             form = self.format or found.format
-            return read(stream, found.uri, format=form, columns=columns)
+            return read(stream, found.uri, format=form, columns=columns, wanted=self.wanted)
 
         def take(found: Object, batch: Batch) -> tuple[pl.DataFrame, int]:
             kept = _within(batch.records, window)
             return self._shaped(found, kept, needed), batch.height - kept.height
 
-        lost = Counter[str]()
         strict, books = self.strict, self.ledger
-        yield from readings(self.objects, parse, take, books, strict=strict, lost=lost)
-        refuse(self.objects, lost)
+        yield from readings(objects, parse, take, books, strict=strict, lost=lost)
 
     def _shaped(self, found: Object, frame: pl.DataFrame, needed: list[str]) -> pl.DataFrame:
         # with_columns first: a select of nothing but literals would have one row

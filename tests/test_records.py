@@ -65,6 +65,7 @@ def test_one_file_with_place(tmp_path: Path) -> None:
         "nodata": 1,
         "skipdata": 0,
         "rejects": 0,
+        "unread": 0,
     }
     assert ledger.coverage().select("observer", "status", "source").rows() == [
         ("eni-1", "NODATA", str(path))

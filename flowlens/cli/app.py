@@ -61,7 +61,7 @@ def records(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> N
 
     # Every verb takes the common options, so that a command can be changed by its verb alone.
     job = Job(src, reading, grounds, writing)
-    (frame,) = job.redacted(job.kept(job.records()))
+    (frame,) = job.redacted(job.records(some=True))
     emit(job, frame, "records")
     job.close()
 

@@ -84,8 +84,13 @@ class Job:
         """How to reach AWS."""
         return reached(self.reading)
 
-    def records(self, *, places: bool = False) -> pl.LazyFrame:
-        """Return the records, with object and line if asked for."""
+    def records(self, *, places: bool = False, some: bool = False) -> pl.LazyFrame:
+        """Return the records, with object and line if asked for.
+
+        Args:
+            places: add object and line.
+            some: keep those that ``--where`` describes; what cannot be one is not even read.
+        """
         return scan_records(
             list(self.src),
             format=self.reading.format,
@@ -96,6 +101,9 @@ class Job:
             strict=self.reading.strict,
             line=places,
             source=places,
+            where=self.reading.where if some else None,
+            now=self.now,
+            every=self.reading.rejects is not None,
         )
 
     @cached_property

@@ -10,8 +10,9 @@ from datetime import datetime
 import polars as pl
 
 from flowlens.filters.grammar import Grammar
+from flowlens_parsers.batch import Clause
 
-__all__ = ["expression", "where"]
+__all__ = ["clauses", "expression", "where"]
 
 
 def expression(
@@ -36,7 +37,29 @@ def expression(
     Raises:
         UsageError: the filter is wrong; the text has a caret under the place.
     """
-    return Grammar(text, schema, now).read()
+    return Grammar(text, schema, now).read().rows
+
+
+def clauses(
+    text: str, schema: Mapping[str, pl.DataType], *, now: datetime | None = None
+) -> tuple[Clause, ...]:
+    """Return what every record that a filter keeps must hold, as far as a glance can tell.
+
+    >>> schema = {"srcaddr": pl.String(), "srcport": pl.UInt16()}
+    >>> [found.needles for found in clauses("srcaddr = 10.0.1.5 and srcport > 1023", schema)]
+    [(b'10.0.1.5',)]
+    >>> clauses("not srcaddr = 10.0.1.5", schema)
+    ()
+
+    Args:
+        text: the filter.
+        schema: column name -> type of the records.
+        now: what relative times count from.
+
+    Raises:
+        UsageError: the filter is wrong.
+    """
+    return Grammar(text, schema, now).read().clauses
 
 
 def where(frame: pl.LazyFrame, text: str, *, now: datetime | None = None) -> pl.LazyFrame:

@@ -1,4 +1,4 @@
-"""The grammar of filters: recursive descent from words to one Polars expression.
+"""The grammar of filters: recursive descent from words to one test of rows.
 
 ::
 
@@ -23,7 +23,8 @@ import polars as pl
 from flowlens.errors import UsageError
 from flowlens.filters import compare, fields, words
 from flowlens.filters.fields import Field
-from flowlens.filters.values import Wrong
+from flowlens.filters.needed import Test, clause, either
+from flowlens.filters.values import Value, Wrong
 from flowlens.filters.words import Word
 
 __all__ = ["Grammar"]
@@ -56,7 +57,7 @@ class Grammar:
         self.words = words.split(source)
         self.at = 0
 
-    def read(self) -> pl.Expr:
+    def read(self) -> Test:
         """Read the whole filter."""
         if self.word.sort == "end":
             msg = "the filter is empty; write for example: dst in 10.0.0.0/8 and port = https"
@@ -83,23 +84,23 @@ class Grammar:
         """Raise the error that points at a word, the next one unless told."""
         raise words.wrong(self.source, (word or self.word).place, why, hint)
 
-    def either(self, depth: int) -> pl.Expr:
+    def either(self, depth: int) -> Test:
         """Read tests joined by ``or``."""
         if depth > DEPTH:
             self.wrong(f"more than {DEPTH} parentheses inside each other")
         sides = [self.both(depth)]
         while self.take("or"):
             sides.append(self.both(depth))
-        return sides[0] if len(sides) == 1 else pl.any_horizontal(sides)
+        return sides[0] if len(sides) == 1 else either(sides)
 
-    def both(self, depth: int) -> pl.Expr:
+    def both(self, depth: int) -> Test:
         """Read tests joined by ``and``."""
         sides = [self.single(depth)]
         while self.take("and"):
             sides.append(self.single(depth))
         return reduce(and_, sides)
 
-    def single(self, depth: int) -> pl.Expr:
+    def single(self, depth: int) -> Test:
         """Read one test, perhaps negated or in parentheses."""
         if self.take("not"):
             return ~self.single(depth + 1) if depth < DEPTH else self.either(depth + 1)
@@ -110,7 +111,7 @@ class Grammar:
             return found
         return self.test()
 
-    def test(self) -> pl.Expr:
+    def test(self) -> Test:
         """Read a sign, a BPF test or a comparison."""
         word = self.word
         if word.sort != "word" or word.low in {"and", "or", "in"}:
@@ -131,7 +132,7 @@ class Grammar:
         """Say whether ``not in`` comes after the next word."""
         return follows.low == "not" and self.words[self.at + 2].low == "in"
 
-    def packet(self) -> pl.Expr:
+    def packet(self) -> Test:
         """Read ``[src|dst] [host|net|port|portrange] VALUE``."""
         side = self.take("src", "dst")
         sort = self.take("host", "net", "port", "portrange")
@@ -141,7 +142,7 @@ class Grammar:
         first = side or sort
         return self.build(self.field(first or self.word, name), "=", self.values())
 
-    def comparison(self) -> pl.Expr:
+    def comparison(self) -> Test:
         """Read ``FIELD OPERATOR VALUE``."""
         word = self.word
         found = self.field(word, word.said)
@@ -153,7 +154,7 @@ class Grammar:
             negated, null = self.take("not"), self.take("null")
             if not null:
                 self.wrong("expected 'null' after 'is'")
-            return compare.unknown(found, negated=bool(negated))
+            return Test(compare.unknown(found, negated=bool(negated)))
         negated = self.take("not")
         if not self.take("in"):
             self.wrong(
@@ -191,7 +192,7 @@ class Grammar:
         self.at += 1
         return word
 
-    def build(self, found: Sequence[Field], sign: str, said: Sequence[Word]) -> pl.Expr:
+    def build(self, found: Sequence[Field], sign: str, said: Sequence[Word]) -> Test:
         """Compile one test; ``class = unexpected`` is a test of another column."""
         sides = []
         verdicts = [word for word in said if word.low in VERDICTS]
@@ -201,18 +202,19 @@ class Grammar:
             sides.append(self.some(self.field(verdicts[0], "expected"), sign, judged))
         if said:
             sides.append(self.some(found, sign, said))
-        any_of = pl.any_horizontal(sides)
+        any_of = either(sides)
         return ~any_of if sign in {"!=", "!~"} else any_of
 
-    def some(self, found: Sequence[Field], sign: str, said: Sequence[Word]) -> pl.Expr:
+    def some(self, found: Sequence[Field], sign: str, said: Sequence[Word]) -> Test:
         """Compile the positive test; a wrong value is shown at its place."""
-        sides = []
-        for field in found:
-            known = []
-            for word in said:
-                try:
-                    known.append(compare.meaning(field, sign, word, self.now))
-                except Wrong as problem:
-                    self.wrong(str(problem), problem.hint, word)
-            sides.append(compare.test(field, sign, known))
-        return pl.any_horizontal(sides)
+        known = [[self.meaning(field, sign, word) for word in said] for field in found]
+        pairs = zip(found, known, strict=True)
+        rows = pl.any_horizontal(compare.test(field, sign, values) for field, values in pairs)
+        return Test(rows, clause(found, known) if sign == "=" else ())
+
+    def meaning(self, field: Field, sign: str, word: Word) -> Value:
+        """Read a word as a value of a field."""
+        try:
+            return compare.meaning(field, sign, word, self.now)
+        except Wrong as problem:
+            self.wrong(str(problem), problem.hint, word)

@@ -52,6 +52,7 @@ class Value:
 
     plain: Any = None
     test: Callable[[pl.Expr], pl.Expr] | None = None
+    part: str = ""  # what every text begins with that passes the test
 
 
 class Wrong(Exception):
@@ -81,7 +82,9 @@ def address(said: str) -> Value:
         why = f"{said!r} is not {kind}"
         named = re.search("[g-z]", said.lower()) and "/" not in said
         raise Wrong(why, f"For names write: name = {said}." if named else "") from None
-    return Value(test=lambda column: prefixes.inside(column, network))
+    octets = str(network.network_address).split(".")[: network.prefixlen // 8]
+    part = "".join(f"{octet}." for octet in octets[:3]) if network.version == 4 else ""
+    return Value(test=lambda column: prefixes.inside(column, network), part=part)
 
 
 def port(said: str) -> Value:
@@ -157,7 +160,8 @@ def text(said: str) -> Value:
     if "*" not in said and "?" not in said:
         return Value(said)
     pattern = re.escape(said).replace(r"\*", ".*").replace(r"\?", ".")
-    return Value(test=lambda column: column.str.contains(f"(?s)^{pattern}$"))
+    part = re.split(r"[*?]", said)[0]
+    return Value(test=lambda column: column.str.contains(f"(?s)^{pattern}$"), part=part)
 
 
 def _near(said: str, known: dict[str, int]) -> str:

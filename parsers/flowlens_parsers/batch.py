@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 __all__ = [
     "ANSWERS",
     "COVERAGE",
+    "EVERY",
     "LINE",
     "REJECTS",
     "SIZE",
     "TEXT",
     "Batch",
+    "Clause",
     "Layout",
     "Options",
+    "Wanted",
+    "passed",
     "reject",
     "rejects",
 ]
@@ -79,6 +84,7 @@ class Batch:
     headers: int = 0
     unknown: tuple[str, ...] = ()  # field names nobody knows
     packed: tuple["NDArray[np.uint64]", ...] = ()  # further records, as `packing` has them
+    unread: int = 0  # lines or rows that were passed over, because none of them is wanted
 
     @property
     def height(self) -> int:
@@ -110,6 +116,56 @@ class Layout:
         return tuple(name for name in self.fields if name not in SCHEMA)
 
 
+#: Texts shorter than that are in nearly every line; for more than so many, parsing costs less.
+SHORT, MANY = 3, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """What every wanted record satisfies.
+
+    Args:
+        needles: texts; its line holds one of them.
+        points: columns and values: one of these columns has that value, or a text that begins
+            with it; None where values are spelled in many ways.
+        whole: whether the texts are whole values, so that there are blanks around them.
+    """
+
+    needles: tuple[bytes, ...]
+    points: tuple[tuple[str, str | int], ...] | None
+    whole: bool = False
+
+    def worth(self) -> tuple[int, int]:
+        """Say how much a clause narrows: its shortest text, then how few there are."""
+        return min(map(len, self.needles)), -len(self.needles)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records are wanted: where a glance shows that there is none, nothing is read.
+
+    Args:
+        clauses: All hold for every wanted record.
+        since: No wanted record starts before.
+        until: All start before.
+    """
+
+    clauses: tuple[Clause, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def best(self) -> Clause | None:
+        """The clause whose texts the fewest lines hold, as far as their length tells, if any."""
+        few = [clause for clause in self.clauses if len(clause.needles) <= MANY]
+        best = max(few, key=Clause.worth, default=None)
+        return best if best is not None and best.worth()[0] >= SHORT else None
+
+
+#: Every record is wanted, or nobody told which.
+EVERY = Wanted()
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the caller wants an object read."""
@@ -118,6 +174,22 @@ class Options:
     columns: tuple[str, ...] | None = None  # columns wanted in `records`; counts never depend on it
     size: int = SIZE  # bytes of text that are parsed at once, about
     packer: "Packer | None" = None  # packs the records of text instead of typing them
+    wanted: Wanted = EVERY  # what else may be passed over
+
+
+def passed(count: int) -> Batch:
+    """Return the batch of so many lines or rows that were passed over.
+
+    >>> passed(7).lines, passed(7).unread
+    (0, 7)
+    """
+    return Batch(
+        records=pl.DataFrame(schema={"line": LINE}),
+        coverage=pl.DataFrame(schema=COVERAGE),
+        rejects=pl.DataFrame(schema=REJECTS),
+        lines=0,
+        unread=count,
+    )
 
 
 def rejects(rows: Sequence[tuple[int, str, str]], source: str) -> pl.DataFrame:

@@ -7,17 +7,18 @@ ports text; `columns` copes with both.
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import polars as pl
 
 from flowlens_parsers import aliases
-from flowlens_parsers.batch import LINE, Batch, Layout, Options, reject
+from flowlens_parsers.batch import LINE, Batch, Layout, Options, passed, reject
 from flowlens_parsers.columns import VITAL, typed
 from flowlens_parsers.errors import DAMAGED, UNKNOWN, BrokenError
 from flowlens_parsers.fields import known
+from flowlens_parsers.groups import glance
 from flowlens_parsers.streams import Reader
 
 if TYPE_CHECKING:
@@ -77,8 +78,11 @@ def _batches(file: "ParquetFile", name: str, options: Options) -> Iterator[Batch
     if not known(found):
         yield reject(1, UNKNOWN, f"Parquet with the columns {' '.join(given)}", name)
         return
-    for frame in frames(file, wanted):
+    kept, unread = glance(file.metadata, dict(zip(found, given, strict=True)), options.wanted)
+    for frame in frames(file, wanted, kept):
         yield typed(frame.rename(names, strict=False), name, options.columns)
+    if unread:
+        yield passed(unread)
 
 
 def layout(reader: Reader, name: str, options: Options) -> Layout:
@@ -116,20 +120,29 @@ def opened(reader: Reader) -> "Iterator[ParquetFile]":
         yield table
 
 
-def frames(file: "ParquetFile", columns: list[str]) -> Iterator[pl.DataFrame]:
+def frames(
+    file: "ParquetFile", columns: list[str], groups: Sequence[int] | None = None
+) -> Iterator[pl.DataFrame]:
     """Yield the rows of a Parquet file with their numbers as `line`.
+
+    Args:
+        file: The file.
+        columns: Columns wanted.
+        groups: Row groups wanted, all without it.
 
     Raises:
         BrokenError: Where pages are damaged, after the rows before them.
     """
     import pyarrow as pa
 
-    first = 1
+    sizes = [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)]
+    parts = [(1, None)] if groups is None else [(sum(sizes[:at]) + 1, [at]) for at in groups]
     try:
-        for batch in file.iter_batches(batch_size=ROWS, columns=columns):
-            rows = pl.DataFrame(batch)
-            line = pl.int_range(first, first + batch.num_rows, dtype=LINE, eager=True)
-            yield rows.insert_column(0, line.alias("line"))
-            first += batch.num_rows
+        for first, part in parts:
+            for batch in file.iter_batches(batch_size=ROWS, row_groups=part, columns=columns):
+                rows = pl.DataFrame(batch)
+                line = pl.int_range(first, first + batch.num_rows, dtype=LINE, eager=True)
+                yield rows.insert_column(0, line.alias("line"))
+                first += batch.num_rows
     except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise BrokenError(DAMAGED) from error

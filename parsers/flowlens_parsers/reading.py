@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
-from flowlens_parsers.batch import SIZE, TEXT, Batch, Layout, Options, reject
+from flowlens_parsers.batch import EVERY, SIZE, TEXT, Batch, Layout, Options, Wanted, reject
 from flowlens_parsers.errors import UNKNOWN
 from flowlens_parsers.formats import FORMATS, HEAD, sniff
 from flowlens_parsers.headers import names
@@ -23,6 +23,7 @@ def read(
     columns: Sequence[str] | None = None,
     size: int = SIZE,
     packer: "Packer | None" = None,
+    wanted: Wanted = EVERY,
 ) -> Iterator[Batch]:
     r"""Read flow logs of any delivery, batch by batch, in bounded memory.
 
@@ -38,6 +39,8 @@ def read(
             coverage and rejects do not depend on it.
         size: Bytes of text that are parsed at once.
         packer: Packs records instead of typing them, where the delivery is plain text.
+        wanted: Lines of text and row groups of Parquet that hold no such record may be passed
+            over; they are counted as `unread`, whatever they are.
 
     Raises:
         FormatError: Where `format` names no field.
@@ -47,7 +50,8 @@ def read(
     >>> batch.records.rows(), batch.rejects["reason"].to_list(), batch.lines, batch.headers
     ([('10.0.0.1', 443, 2)], ['not a number'], 2, 1)
     """
-    options = Options(format, None if columns is None else tuple(columns), size, packer)
+    some = None if columns is None else tuple(columns)
+    options = Options(format, some, size, packer, wanted)
     names(format)  # a wrong format is the caller's mistake, whatever the object holds
     reader = Reader(stream)
     head = reader.peek(HEAD)

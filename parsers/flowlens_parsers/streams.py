@@ -1,8 +1,10 @@
 """Bytes as they come: compression taken off, cut into blocks of whole lines, in bounded memory."""
 
+import io
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from gzip import BadGzipFile
 from typing import BinaryIO
 
 from flowlens_parsers.errors import DAMAGED, LONG, TRUNCATED, BrokenError
@@ -55,6 +57,48 @@ def _gzip(parts: Iterator[bytes]) -> Iterator[bytes]:
                 yield _salvage(rest)
             raise BrokenError(DAMAGED) from error
         rest = member.unused_data
+
+
+def _swift(stream: BinaryIO, begin: int, parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress gzip members at once; from where that fails on, with care.
+
+    Args:
+        stream: What can be read again.
+        begin: Where the first member begins.
+        parts: The same bytes, in order, of which some were read from the stream already.
+    """
+    from isal import igzip, isal_zlib
+
+    file: BinaryIO = igzip.open(_Parts(parts))  # type: ignore[no-untyped-call]
+    done = 0
+    try:
+        # It fills what it returns; a decompressor of one member makes room bit by bit.
+        while data := file.read(_OUTPUT):
+            yield data
+            done += len(data)
+    except (EOFError, BadGzipFile, isal_zlib.error):  # type: ignore[misc]  # as in `_gzip`
+        stream.seek(begin)
+        for data in _gzip(_raw(stream)):
+            if len(data) > done:
+                yield data[done:]
+            done = max(0, done - len(data))
+
+
+class _Parts(io.RawIOBase):
+    """Bytes that come in parts, as a file."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts, self._rest = parts, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: Buffer
+        if not self._rest:
+            self._rest = memoryview(next(self._parts, b""))
+        size = min(len(buffer), len(self._rest))
+        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        return size
 
 
 def _salvage(data: bytes) -> bytes:
@@ -122,6 +166,7 @@ class Reader:
 
     def __init__(self, stream: BinaryIO) -> None:
         self.raw: BinaryIO | None = stream if stream.seekable() else None
+        begin = stream.tell() if self.raw else 0
         self._parts = _raw(stream)
         self._held: list[bytes] = []  # read ahead, in order
         self._broken: BrokenError | None = None
@@ -130,8 +175,10 @@ class Reader:
             decoder = next((_DECODERS[m] for m in _DECODERS if self.peek(len(m)) == m), None)
             if decoder is None:
                 break
+            parts = self._chain(self._held, self._parts, self._broken)
+            swift = decoder is _gzip and self.raw is not None
+            self._parts = _swift(stream, begin, parts) if swift else decoder(parts)
             self.raw = None
-            self._parts = decoder(self._chain(self._held, self._parts, self._broken))
             self._held, self._broken, self.ended = [], None, False
 
     @staticmethod
@@ -174,6 +221,19 @@ class Reader:
         """
         parts = self.take(size)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def part(self) -> bytes:
+        """Return the next bytes as they come, at most `LIMIT`; b"" where no more can be had."""
+        if not self._held and not self._pull():
+            return b""
+        if LIMIT // 4 < len(self._held[0]) <= LIMIT:
+            return self._held.pop(0)
+        return b"".join(self.take(LIMIT))
+
+    def give(self, data: bytes) -> None:
+        """Take back bytes that were read last."""
+        if data:
+            self._held.insert(0, data)
 
     def take(self, size: int = -1) -> list[bytes]:
         """Return what `read` does, in the parts that it came in: joining them is a copy."""

@@ -11,9 +11,10 @@ from flowlens_parsers.errors import NOT_UTF8
 from flowlens_parsers.fast import parse_block
 from flowlens_parsers.headers import BLANKS, header, headers, names
 from flowlens_parsers.lines import merge, parse_lines, refused
+from flowlens_parsers.picking import picked
 from flowlens_parsers.streams import Fault, Reader, blocks
 
-__all__ = ["layout", "match", "names", "parse_lines", "read_text"]
+__all__ = ["Cursor", "layout", "match", "names", "parse_lines", "read_text"]
 
 _NOTHING = pl.DataFrame(schema={"line": LINE, "text": pl.String()})
 _BOM = b"\xef\xbb\xbf"
@@ -62,7 +63,9 @@ def read_text(reader: Reader, name: str, options: Options) -> Iterator[Batch]:
     """
     if reader.peek(len(_BOM)) == _BOM:
         reader.read(len(_BOM))
-    cursor = _Cursor(name, options, names(options.format))
+    cursor = Cursor(name, options, names(options.format))
+    if options.wanted.best and options.packer is None:
+        yield from picked(cursor, reader)
     for block in blocks(reader, options.size):
         if isinstance(block, Fault):
             yield reject(cursor.line, block.reason, block.text, name)
@@ -74,7 +77,7 @@ def read_text(reader: Reader, name: str, options: Options) -> Iterator[Batch]:
 
 
 @dataclass(slots=True)
-class _Cursor:
+class Cursor:
     """Where reading stands: the next line and the columns in force."""
 
     source: str
