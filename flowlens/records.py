@@ -21,6 +21,7 @@ from flowlens.sources import Aws, Object, Window, list_objects
 from flowlens.sources.listing import Source
 from flowlens_parsers import Batch, FormatError, read
 from flowlens_parsers.batch import EVERY, LINE, Wanted
+from flowlens_parsers.search import prepare
 
 if TYPE_CHECKING:
     from flowlens_parsers.packing import Packer
@@ -226,6 +227,7 @@ class Scan:
 
     def _abreast(self, needed: list[str]) -> Generator[pl.DataFrame]:
         lost = Counter[str]()
+        prepare(self.size)
         parts = (self._some([found], needed, lost) for found in self.objects)
         yield from abreast(parts, os.cpu_count() or 1)
         refuse(self.objects, lost)

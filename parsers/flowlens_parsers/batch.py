@@ -1,7 +1,7 @@
 """What readers hand on: typed frames with a full account of every line."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -183,13 +183,15 @@ def passed(count: int) -> Batch:
     >>> passed(7).lines, passed(7).unread
     (0, 7)
     """
-    return Batch(
-        records=pl.DataFrame(schema={"line": LINE}),
-        coverage=pl.DataFrame(schema=COVERAGE),
-        rejects=pl.DataFrame(schema=REJECTS),
-        lines=0,
-        unread=count,
-    )
+    return replace(_NOTHING, unread=count)
+
+
+_NOTHING = Batch(
+    records=pl.DataFrame(schema={"line": LINE}),
+    coverage=pl.DataFrame(schema=COVERAGE),
+    rejects=pl.DataFrame(schema=REJECTS),
+    lines=0,
+)
 
 
 def rejects(rows: Sequence[tuple[int, str, str]], source: str) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KERNELS", "Kernel", "ensure", "load", "ready"]
+__all__ = ["KERNELS", "SEARCH", "Kernel", "ensure", "load", "ready"]
 
 #: Modules whose `KERNELS` (name -> function and Numba signature) are kept as machine code.
 KERNELS = (
@@ -24,6 +24,9 @@ KERNELS = (
     "flowlens.conversations.viewkernel",
     "flowlens.expected.kernel",
 )
+
+#: What searches text; whoever counts conversations does without it.
+SEARCH = "flowlens_parsers.searchkernel"
 
 #: A compiled function; it takes integers, an array as its address, and returns one.
 Kernel = Callable[..., int]
@@ -37,7 +40,7 @@ def ready(module: str) -> bool:
 
 def ensure() -> None:
     """Compile what is not on disk yet; takes some seconds the first time."""
-    for module in KERNELS:
+    for module in (*KERNELS, SEARCH):
         load(module)
 
 

@@ -65,9 +65,9 @@ def _start(cursor: "Cursor", reader: Reader) -> Iterator[Batch]:
 
 def _pick(cursor: "Cursor", held: Held) -> Iterator[Batch]:
     """Parse lines that were cut out, each piece with the number of the line it begins with."""
-    lines = [pl.Series(piece.rows, dtype=LINE) + first for first, piece in held]
     # The lines are numbered from 1 as they follow each other; these are their true numbers.
-    numbers = pl.concat([pl.Series([0], dtype=LINE), *lines])
+    lines = [first + row for first, piece in held for row in piece.rows or ()]
+    numbers = pl.Series([0, *lines], dtype=LINE)
     unread = sum(piece.lines for _, piece in held) + 1 - len(numbers)
     text = b"".join(piece.text for _, piece in held)
     some = replace(cursor, line=1, options=replace(cursor.options, wanted=EVERY))

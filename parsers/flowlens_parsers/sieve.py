@@ -8,18 +8,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
 from flowlens_parsers.batch import Clause
+from flowlens_parsers.search import Search, plain, swift
 from flowlens_parsers.streams import LIMIT, Reader
 
 __all__ = ["Piece", "Sieve"]
 
-Places = NDArray[np.int64]
-
-#: One line in so many may be cut out; beyond it cutting costs more than parsing.
-DENSE = 16
+#: Bytes in which a line may be cut out; where there are more, parsing costs less.
+DENSE = 1600
 #: Parts in a row that were too dense for the rest of the object to be read as ever.
 GIVE_UP = 4
 
@@ -36,7 +32,7 @@ class Piece:
 
     text: bytes
     lines: int  # in it, or in what it was cut out of
-    rows: Places | None = None  # which of the lines the text is, from 0
+    rows: list[int] | None = None  # which of the lines the text is, from 0
 
 
 @dataclass(slots=True)
@@ -46,11 +42,12 @@ class Sieve:
     Args:
         clause: Tells the texts.
         same: Says whether a line that looks like a header changes nothing.
+        search: How the texts are found.
     """
 
     clause: Clause
     same: Callable[[bytes], bool]
-    _mask: NDArray[np.bool_] = field(default_factory=lambda: np.empty(2 * LIMIT + 2, np.bool_))
+    search: Search = field(default_factory=lambda: swift() or plain())
 
     def pieces(self, reader: Reader) -> Iterator[Piece]:
         """Yield what is to be parsed, in order; what is left in the reader is to be read as ever.
@@ -65,55 +62,33 @@ class Sieve:
                 reader.give(part)
                 break
             if first:
-                yield self.sift(b"\n" + tail + part[:first], 1)
-                body = self.sift(part[:end] if first < end else b"", first)
-                dense = dense + 1 if body.rows is None and body.lines else 0
+                line = b"\n" + tail + part[:first]
+                yield self.sift(line, 1, len(line))
+            if first < end:
+                body = self.sift(part, first, end)
+                dense = dense + 1 if body.rows is None else 0
                 yield body
             tail = part[end:] if first else tail + part
         reader.give(tail)
 
-    def sift(self, text: bytes, begin: int) -> Piece:
-        """Return the lines of `text` from `begin` on that hold a needle, or all of them.
+    def sift(self, text: bytes, begin: int, end: int) -> Piece:
+        """Return those of some whole lines that hold a needle, or all of them.
 
         Args:
-            text: Ends with a newline, and has one before `begin`.
+            text: Has a newline before the lines.
             begin: Where the first line begins.
+            end: Behind the newline of the last one.
         """
-        if begin >= len(text):
-            return Piece(b"", 0, np.empty(0, np.int64))
-        signs = np.frombuffer(text, np.uint8)[begin:]
-        ends = np.flatnonzero(np.equal(signs, 10, out=self._mask[: len(signs)]))
-        starts = np.concatenate([[0], ends[:-1] + 1])
-        found = self._find(text, begin, most=16 + len(ends) // DENSE)
-        if found is None or self._turns(text, begin, signs[starts]):
-            return Piece(text[begin:], len(ends))
-        rows = np.unique(np.searchsorted(ends, np.array(found, np.int64) - begin))
-        spans = zip(starts[rows].tolist(), ends[rows].tolist(), strict=True)
-        lines = [text[begin + start : begin + end + 1] for start, end in spans]
-        return Piece(b"".join(lines), len(ends), rows)
+        found = self.search.places(text, begin, end, self.clause, 16 + (end - begin) // DENSE)
+        lines = self.search.lines(text, begin, end, found or [])
+        if found is None or (lines.odd and self._turns(text, begin, end)):
+            return Piece(text[begin:end], lines.total)
+        rows = dict(zip(lines.before, found, strict=True))  # one place a line will do
+        cut = [
+            text[text.rfind(b"\n", 0, at) + 1 : text.find(b"\n", at) + 1] for at in rows.values()
+        ]
+        return Piece(b"".join(cut), lines.total, list(rows))
 
-    def _find(self, text: bytes, begin: int, most: int) -> list[int] | None:
-        """Return a place in each line that holds a needle, None if these are too many."""
-        found: list[int] = []
-        for needle in self.clause.needles:
-            at = text.find(needle, begin)
-            while at >= 0:
-                if not self.clause.whole or _whole(text, at, at + len(needle)):
-                    found.append(at)
-                    at = text.find(b"\n", at)
-                if len(found) > most:
-                    return None
-                at = text.find(needle, at + 1)
-        return found
-
-    def _turns(self, text: bytes, begin: int, signs: NDArray[np.uint8]) -> bool:
-        """Say whether a header among the lines, of which these are the first signs, counts."""
-        # Digits and '-' begin no word; what is below 33 and above 57 wraps around to more than 24.
-        if not ((signs - np.uint8(33)) > np.uint8(24)).any():
-            return False
-        return not all(self.same(line[1]) for line in _HEADER.finditer(text, begin - 1))
-
-
-def _whole(text: bytes, begin: int, end: int) -> bool:
-    """Say whether blanks or ends of lines, which sort below all signs, stand around a place."""
-    return text[begin - 1] <= 32 and text[end] <= 32
+    def _turns(self, text: bytes, begin: int, end: int) -> bool:
+        """Say whether a header among the lines means other columns."""
+        return not all(self.same(line[1]) for line in _HEADER.finditer(text, begin - 1, end))
