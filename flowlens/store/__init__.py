@@ -10,10 +10,14 @@
 here imports Delta before a store is used.
 """
 
-from flowlens.store.ingest import Summary, ingest
-from flowlens.store.place import Store, is_store
-from flowlens.store.point import about
-from flowlens.store.scan import answers, conversations, coverage, objects, records, rejects
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowlens.store.ingest import Summary, ingest
+    from flowlens.store.place import Store, is_store
+    from flowlens.store.point import about
+    from flowlens.store.scan import answers, conversations, coverage, objects, records, rejects
 
 __all__ = [
     "Store",
@@ -28,3 +32,22 @@ __all__ = [
     "records",
     "rejects",
 ]
+
+#: Module -> the public names that live in it.
+_HOMES = {
+    "ingest": ("Summary", "ingest"),
+    "place": ("Store", "is_store"),
+    "point": ("about",),
+    "scan": ("answers", "conversations", "coverage", "objects", "records", "rejects"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: a question needs nothing of what writes."""
+    for home, names in _HOMES.items():
+        if name in names:
+            # A function may have the name of its module, which importing has just put here.
+            value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
+            return value
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
