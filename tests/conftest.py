@@ -85,12 +85,15 @@ def aws_client(aws_server: str) -> Callable[[str], Any]:
     return lambda service: boto3.client(service, endpoint_url=aws_server, config=config)
 
 
+CUT = 0
+
+
 @dataclass
 class Fault:
     """What goes wrong with the next `times` requests whose line or body contains `match`."""
 
     match: str
-    status: int = 200
+    status: int = 200  # `CUT`: the line drops instead of an answer
     times: int = 1
     body: str = ""
     cut: int | None = None  # bytes of the true body that arrive before the line drops
@@ -134,6 +137,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else an answer waits for the receipt of its head
     server: Server
 
     def forward(self) -> None:
@@ -145,6 +149,10 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.cut is None:
             if fault.done:
                 self.ask(sent)
+            if fault.status == CUT:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
             self.answer(fault.status, {}, fault.body.encode())
             return
         if "list-type=2" in self.path:

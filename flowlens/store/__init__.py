@@ -46,8 +46,9 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: a question needs nothing of what writes."""
     for home, names in _HOMES.items():
         if name in names:
+            module = import_module(f"{__name__}.{home}")
             # A function may have the name of its module, which importing has just put here.
-            value = globals()[name] = getattr(import_module(f"{__name__}.{home}"), name)
-            return value
+            globals().update({each: getattr(module, each) for each in names})
+            return globals()[name]
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

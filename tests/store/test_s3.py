@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
@@ -139,3 +141,21 @@ def test_conversations_of_a_store_in_s3(bucket: Any, aws_server: str) -> None:
     frame = pl.scan_delta(store.uri("conversations"), storage_options=store.options())
     assert frame.select(pl.sum("records")).collect().item() == 481
     assert conversations(store).collect().height == frame.collect().height
+
+
+def test_a_commit_whose_answer_is_lost_is_made_once(
+    proxy: Any, wanted: Any, aws_server: str, content: Callable[..., Any]
+) -> None:
+    """S3 carried commits out, but the line dropped or said 500: nothing is lost or there twice."""
+    for table, status in (("records", 0), ("objects", 500), ("conversations", 0)):
+        log = f"PUT /kept/flows/{table}/_delta_log/00000000000000000001.json"
+        proxy.spoil(log, status=status, done=True)
+    # In a process of its own: Delta may keep the lock that the proxy's threads need.
+    command = [sys.executable, "-m", "flowlens", "ingest", "s3://flows/raw/"]
+    # Whether that run sees its commits through or ends there is the client's affair.
+    subprocess.run([*command, "--store", "s3://kept/flows", "--endpoint-url", proxy.url])
+    assert [fault.times for fault in proxy.faults] == [0, 0, 0]
+    store = Store("s3://kept/flows", Aws(endpoint_url=aws_server))
+    told = ingest("s3://flows/raw/", store, aws=store.aws)
+    assert (told.kept, told.there) == (0, 12)
+    assert content(store) == wanted
