@@ -12,7 +12,7 @@ from flowlens.sources import Lost, Window
 from flowlens.tables import COVERAGE, empty
 from flowlens_parsers.batch import REJECTS, Batch
 
-__all__ = ["Entry", "Ledger"]
+__all__ = ["COUNTED", "Books", "Entry", "Ledger"]
 
 #: Rejected lines whose text is kept. Beyond it they are only counted, by reason, so that a wrong
 #: format for a hundred million lines does not fill the memory.
@@ -80,6 +80,21 @@ class Entry:
         self.kept = [rows.head(room)]
 
 
+@dataclass(frozen=True, slots=True)
+class Books:
+    """An account that was kept when objects were read before; looked into when it is asked for.
+
+    Args:
+        objects: Returns `source`, `COUNTED` and `lost` of each object.
+        coverage: Returns the lines that are no flows.
+        rejects: Returns the lines that could not be read.
+    """
+
+    objects: Callable[[], pl.LazyFrame]
+    coverage: Callable[[], pl.LazyFrame]
+    rejects: Callable[[], pl.LazyFrame]
+
+
 class Ledger:
     """What was read, and what was not, over all objects of a scan.
 
@@ -98,6 +113,7 @@ class Ledger:
         speak: Callable[[str], None] | None = None,
     ) -> None:
         self._entries: dict[str, Entry] = {}
+        self._books: list[Books] = []
         self._notes: dict[str, None] = {}
         self._progress = progress
         self._speak = speak
@@ -138,6 +154,15 @@ class Ledger:
         self.__init__()  # type: ignore[misc]  # listeners and the lock stay where they are
         self._entries, self._notes = state
 
+    def bring(self, books: Books) -> None:
+        """Take an account over; objects that are read here as well count as they are here."""
+        self._books.append(books)
+
+    def _brought(self, name: str) -> list[pl.DataFrame]:
+        """Return one of the tables of each account that was taken over."""
+        here = pl.col("source").is_in(list(self._entries))
+        return [getattr(books, name)().filter(~here).collect() for books in self._books]
+
     def tell(self, uri: str, size: int) -> None:
         """Tell that `size` bytes of an object were read so far."""
         with self._lock:
@@ -160,7 +185,7 @@ class Ledger:
     def coverage(self) -> pl.DataFrame:
         """Return the NODATA and SKIPDATA lines that overlap the asked time, in order."""
         frames = [frame for entry in self._entries.values() for frame in entry.coverage]
-        frame = pl.concat([empty(COVERAGE), *frames])
+        frame = pl.concat([empty(COVERAGE), *frames, *self._brought("coverage")])
         since, until = self.window.since, self.window.until
         if since is not None:
             frame = frame.filter((pl.col("end") >= since).fill_null(value=True))
@@ -171,24 +196,27 @@ class Ledger:
     def rejects(self) -> pl.DataFrame:
         """Return the lines, and with line 0 the objects, that could not be read, in order."""
         frames = [frame for entry in self._entries.values() for frame in entry.kept]
-        return pl.concat([empty(REJECTS), *frames]).sort("source", "line", maintain_order=True)
+        whole = pl.concat([empty(REJECTS), *frames, *self._brought("rejects")])
+        return whole.sort("source", "line", maintain_order=True)
 
     def counts(self) -> dict[str, int]:
         """Return the totals; lines = records + outside + nodata + skipdata + rejects.
 
         What is `unread` comes on top.
         """
-        entries = self._entries.values()
-        totals = {name: sum(getattr(entry, name) for entry in entries) for name in COUNTED}
-        lost = sum(entry.lost is not None for entry in entries)
+        objects, entries = self.objects(), self._entries.values()
+        totals = {name: int(objects[name].sum()) for name in COUNTED}
+        lost = objects["lost"].count()
         partial = sum(not entry.whole and entry.lost is None for entry in entries)
-        return {"objects": len(entries), "lost": lost, "partial": partial, **totals}
+        return {"objects": objects.height, "lost": lost, "partial": partial, **totals}
 
     def reasons(self) -> dict[str, int]:
         """Return how many lines and objects were rejected for each reason, most frequent first."""
         total: Counter[str] = Counter()
         for entry in self._entries.values():
             total.update(entry.reasons)
+        for frame in self._brought("rejects"):
+            total.update(dict(frame["reason"].value_counts().iter_rows()))
         return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
 
     def objects(self) -> pl.DataFrame:
@@ -198,7 +226,8 @@ class Ledger:
             for uri, entry in sorted(self._entries.items())
         ]
         schema = {"source": pl.String(), **dict.fromkeys(COUNTED, pl.UInt64()), "lost": pl.String()}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        frames = [pl.DataFrame(rows, schema=schema, orient="row"), *self._brought("objects")]
+        return pl.concat(frames).sort("source")
 
     def notes(self) -> list[str]:
         """Return what a reader of the results should know, each thing once."""

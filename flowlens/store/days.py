@@ -15,7 +15,7 @@ from flowlens.store.schema import NOWHEN, TABLES, believable, stored
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-__all__ = ["behind", "mark", "rebuild"]
+__all__ = ["behind", "mark", "rebuild", "write"]
 
 #: Table -> the order of its rows in a day. Asking for an address reads the few row groups whose
 #: bounds hold it, in one table where it is the client and in the other where it is the server.
@@ -68,7 +68,7 @@ def rebuild(store: Store, tell: Callable[[date], None] = lambda _: None) -> list
             return sorted(set(made))
         for day, wanted in waiting:
             tell(day)
-            _write(store, day, wanted, _day(store, records, day))
+            write(store, day, wanted, _day(store, records, day))
             made.append(day)
 
 
@@ -98,7 +98,7 @@ def _day(store: Store, records: "DeltaTable", day: date) -> pl.DataFrame:
 HOUR = pl.duration(hours=1)
 
 
-def _write(store: Store, day: date, wanted: int, talk: pl.DataFrame) -> None:
+def write(store: Store, day: date, wanted: int, talk: pl.DataFrame) -> None:
     """Put the conversations of a day in the place of those before, in both orders."""
     from deltalake import write_deltalake
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import polars as pl
 
-from flowlens.ledger import Entry, Ledger
+from flowlens.ledger import COUNTED, Books, Ledger
 from flowlens.sources import Window
 from flowlens.store import scan
 from flowlens.store.place import Store
@@ -80,21 +81,18 @@ def named(stores: Sequence[Store], until: datetime | None) -> pl.LazyFrame | Non
 
 
 def book(store: Store, ledger: Ledger) -> None:
-    """Book what was read when the objects of a store were ingested."""
-    coverage = _by_source(scan.coverage(store))
-    rejects = _by_source(scan.rejects(store))
-    rows = scan.objects(store).filter(pl.col("kind") == "records").sort("batch", "uri").collect()
+    """Bring in what was read when the objects of a store were ingested.
+
+    It may be much more than the answer to a question, so it is looked up only if asked for.
+    """
+    coverage, rejects = (partial(table, store) for table in (scan.coverage, scan.rejects))
+    ledger.bring(Books(partial(_accounts, store), coverage, rejects))
+
+
+def _accounts(store: Store) -> pl.LazyFrame:
+    """Return the account of each object that brought records."""
+    rows = scan.objects(store).filter(pl.col("kind") == "records")
     # An object that was replaced was read once for each of its contents.
-    totals = rows.group_by("uri", maintain_order=True).agg(pl.sum("size", *COUNTS))
-    for row in totals.iter_rows(named=True):
-        uri = row["uri"]
-        entry = Entry(**{name: row[name] for name in COUNTS}, bytes=row["size"], whole=True)
-        entry.coverage += coverage.get(uri, [])
-        for frame in rejects.get(uri, []):
-            entry.reject(frame)
-        ledger.settle(uri, entry)
-
-
-def _by_source(frame: pl.LazyFrame) -> dict[str, list[pl.DataFrame]]:
-    parts = frame.collect().partition_by("source", as_dict=True)
-    return {str(key[0]): [part] for key, part in parts.items()}
+    totals = rows.group_by(source="uri").agg(*map(pl.sum, COUNTS), bytes=pl.sum("size"))
+    none = pl.lit(0, pl.UInt64()).alias("unread"), pl.lit(None, pl.String()).alias("lost")
+    return totals.with_columns(none).select("source", *COUNTED, "lost")

@@ -82,7 +82,7 @@ def _place(module: str) -> Path | None:
 def _sources(module: str) -> bytes:
     """Return the text of a module and of those beside it, whose functions it may take in."""
     room = module.rpartition(".")[0]
-    specs = [find_spec(name) for name in KERNELS if name.rpartition(".")[0] == room]
+    specs = [find_spec(name) for name in (*KERNELS, SEARCH) if name.rpartition(".")[0] == room]
     paths = [Path(spec.origin) for spec in specs if spec is not None and spec.origin is not None]
     return b"".join(path.read_bytes() for path in paths)
 
