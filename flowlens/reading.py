@@ -1,21 +1,18 @@
 """Read objects one after the other into a ledger, and hand frames on as Polars asks for them."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
-from queue import Full, Queue
-from threading import Event, Thread
 from typing import BinaryIO, TypeVar
 
 import polars as pl
 
 from flowlens.errors import AccessError, StrictError
 from flowlens.ledger import Entry, Ledger
-from flowlens.sources import Lost, Object, fetch
+from flowlens.sources import Lost, Object, Window, fetch
 from flowlens_parsers import Batch
 
-__all__ = ["ROWS", "abreast", "ahead", "hand_on", "readings", "refuse", "shared"]
+__all__ = ["ROWS", "hand_on", "readings", "refuse", "shared", "within"]
 
 Taken = TypeVar("Taken")
 
@@ -122,96 +119,6 @@ def _first(batch: Batch) -> str:
     return f"{row['source']}:{row['line']}: {row['reason']}: {row['text']}"
 
 
-def ahead(frames: Generator[pl.DataFrame], room: int = 2) -> Generator[pl.DataFrame]:
-    """Yield frames that a thread of their own makes, at most `room` of them ahead.
-
-    Polars asks a source from within its thread pool. Calling Polars there, as the readers do,
-    lets the threads of the pool wait for each other: a twentieth of all processor time.
-
-    Args:
-        frames: Closed when the consumer stops early; what it raises is raised here.
-        room: Frames held at most.
-
-    >>> [frame.height for frame in ahead(pl.DataFrame({"a": [n]}) for n in range(3))]
-    [1, 1, 1]
-    """
-    return abreast([frames], 1, room)
-
-
-def abreast(
-    parts: Iterable[Generator[pl.DataFrame]], workers: int, room: int = 2
-) -> Generator[pl.DataFrame]:
-    """Yield the frames of several parts in order, while the next parts are made already.
-
-    Args:
-        parts: Each is made in a thread of its own.
-        workers: Parts that are made at the same time.
-        room: Frames of each part held at most.
-
-    >>> parts = ((pl.DataFrame({"a": [n]}) for n in some) for some in ([0, 1], [], [2]))
-    >>> [frame.item() for frame in abreast(parts, 2)]
-    [0, 1, 2]
-    """
-    rest = iter(parts)
-    begun: deque[_Begun] = deque(_Begun(part, room) for part in islice(rest, workers))
-    try:
-        while begun:
-            yield from begun[0].frames()
-            begun.popleft().stop()
-            begun.extend(_Begun(part, room) for part in islice(rest, 1))
-    finally:
-        for part in begun:
-            part.stop()
-
-
-class _Begun:
-    """Frames that a thread is making."""
-
-    def __init__(self, frames: Generator[pl.DataFrame], room: int) -> None:
-        self.waiting: Queue[pl.DataFrame | BaseException | None] = Queue(room)
-        self.stopped = Event()
-        given = (frames, self.waiting, self.stopped)
-        self.maker = Thread(target=_make, args=given, daemon=True)
-        self.maker.start()
-
-    def frames(self) -> Iterator[pl.DataFrame]:
-        """Yield the frames; what making them raises is raised here."""
-        while (item := self.waiting.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    def stop(self) -> None:
-        """Wait until the thread has ended; what it has not made yet is not made."""
-        self.stopped.set()
-        self.maker.join()
-
-
-def _make(
-    frames: Generator[pl.DataFrame],
-    waiting: "Queue[pl.DataFrame | BaseException | None]",
-    stopped: Event,
-) -> None:
-    """Put frames, then what they raise, then None, until nobody waits any more."""
-
-    def put(item: pl.DataFrame | BaseException | None) -> None:
-        while not stopped.is_set():
-            with suppress(Full):
-                waiting.put(item, timeout=0.1)
-                return
-
-    try:
-        for frame in frames:
-            put(frame)
-            if stopped.is_set():
-                break
-    except BaseException as error:  # the consumer raises it again
-        put(error)
-    finally:
-        frames.close()
-        put(None)
-
-
 def hand_on(
     frames: Iterator[pl.DataFrame],
     columns: Sequence[str],
@@ -254,3 +161,14 @@ def _joined(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]
             held, height = [], 0
     if held:
         yield pl.concat(held)
+
+
+def within(records: pl.DataFrame, window: Window) -> pl.DataFrame:
+    """Return the records that start in the window; those that do not say when are kept."""
+    times = [pl.col(name) for name in ("start", "end") if name in records.columns]
+    if not window.bounded or not times:
+        return records
+    when = pl.coalesce(times)
+    late = pl.lit(value=True) if window.since is None else when >= window.since
+    early = pl.lit(value=True) if window.until is None else when < window.until
+    return records.filter((late & early).fill_null(value=True))

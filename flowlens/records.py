@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, BinaryIO
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from flowlens.ahead import abreast, ahead
 from flowlens.asked import EVERYTHING, Asked
 from flowlens.errors import UsageError
 from flowlens.layouts import survey
 from flowlens.ledger import Ledger
-from flowlens.reading import abreast, ahead, hand_on, readings, refuse, shared
+from flowlens.reading import hand_on, readings, refuse, shared, within
 from flowlens.sources import Aws, Object, Window, list_objects
 from flowlens.sources.listing import Source
 from flowlens_parsers import Batch, FormatError, read
@@ -200,7 +201,7 @@ class Scan:
 
             def book(found: Object, batch: Batch) -> tuple[None, int]:
                 if batch.records.height:
-                    kept = _within(batch.records, self.ledger.window)
+                    kept = within(batch.records, self.ledger.window)
                     shaped = self._shaped(found, kept, [*self.fields, "flow_log"])
                     return None, batch.height - take(found, replace(batch, records=shaped), mine)
                 return None, batch.height - take(found, batch, mine)
@@ -251,7 +252,7 @@ class Scan:
             return read(stream, found.uri, format=form, columns=columns, wanted=self.wanted)
 
         def take(found: Object, batch: Batch) -> tuple[pl.DataFrame, int]:
-            kept = _within(batch.records, window)
+            kept = within(batch.records, window)
             return self._shaped(found, kept, needed), batch.height - kept.height
 
         strict, books = self.strict, self.ledger
@@ -273,14 +274,3 @@ class Scan:
         if name not in frame.columns:
             return pl.lit(None, dtype).alias(name)
         return pl.col(name) if frame.schema[name] == dtype else pl.col(name).cast(dtype)
-
-
-def _within(records: pl.DataFrame, window: Window) -> pl.DataFrame:
-    """Return the records that start in the window; those that do not say when are kept."""
-    times = [pl.col(name) for name in ("start", "end") if name in records.columns]
-    if not window.bounded or not times:
-        return records
-    when = pl.coalesce(times)
-    late = pl.lit(value=True) if window.since is None else when >= window.since
-    early = pl.lit(value=True) if window.until is None else when < window.until
-    return records.filter((late & early).fill_null(value=True))

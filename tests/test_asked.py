@@ -9,11 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowlens.ahead import abreast
 from flowlens.errors import StrictError
 from flowlens.filters import clauses
-from flowlens.reading import abreast
 from flowlens.records import Ledger, scan_records
+from flowlens_parsers.batch import Clause
 from flowlens_parsers.fields import SCHEMA
+from flowlens_parsers.search import COMPILED, plain, prepare, swift
 
 T = 1_784_000_000
 V2 = (
@@ -122,6 +124,35 @@ def test_passing_over_lines_changes_no_record(
     # Lines below different headers come in the order of the headers, block by block.
     assert some.sort("line").equals(every.sort("line"))
     assert "unread" not in str(ledger.notes())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from(["10.0.1.5", "0.1.5", "5 ", "\n", "x", " 10.0.1.5 ", "a" * 61])),
+    st.sampled_from([b"10.0.1.5", b".5", b"1.510.0.1", b"a" * 70]),
+    st.booleans(),
+    st.integers(1, 9),
+)
+def test_machine_code_finds_the_same(
+    words: list[str], needle: bytes, whole: bool, times: int
+) -> None:
+    """Places and lines are those of the plain search, wherever in the vectors they lie."""
+    prepare(COMPILED)
+    quick, slow = swift(), plain()
+    assert quick is not None
+    text = b"\n" + "".join(words * times).encode() + b"\n"
+    clause = Clause((needle, b"x"), None, whole=whole)
+    begin = text.index(b"\n", len(text) // 3) + 1 if len(text) > 9 else 1
+    for most in (1, 1000):
+        assert quick.places(text, 1, len(text), clause, most) == slow.places(
+            text, 1, len(text), clause, most
+        )
+    places = slow.places(text, begin, len(text), clause, 1000)
+    if places and begin < len(text):
+        ours, theirs = (one.lines(text, begin, len(text), places) for one in (quick, slow))
+        assert (ours.total, ours.before) == (theirs.total, theirs.before)
+        firsts = [line[:1] for line in text[begin:].split(b"\n")[:-1]]
+        assert ours.odd == any(not b"!" <= (first or b"\n") <= b"9" for first in firsts)
 
 
 @pytest.mark.parametrize("pack", [False, True])
