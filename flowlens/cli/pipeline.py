@@ -116,9 +116,11 @@ class Job:
     @cached_property
     def inventory(self) -> Any:
         """The inventory, or None."""
+        if not self.grounds.inventory:
+            return None
         from flowlens.inventory import load
 
-        return load(self.grounds.inventory) if self.grounds.inventory else None
+        return load(self.grounds.inventory)
 
     @cached_property
     def expected(self) -> Any:
@@ -129,8 +131,6 @@ class Job:
 
     def conversations(self) -> pl.LazyFrame:
         """Return who talked to whom, once."""
-        from flowlens.conversations import conversations
-
         stores, raw = self.sources
         if stores and self.engine:
             msg = f"{stores[0].root} is a store, which is read here; leave out --engine"
@@ -143,6 +143,8 @@ class Job:
             kept = counted(stores[0], self.ledger, start, end, self.reading.where)
             if kept is not None:
                 return kept
+        from flowlens.conversations import conversations
+
         return conversations(self.records(), self.inventory, self.engine)
 
     def edges(self) -> pl.LazyFrame:
@@ -230,7 +232,8 @@ class Job:
         """Hide what ``--redact`` names, with the same pseudonyms in every frame."""
         self.redactor = Redactor(self.wanted, frames)
         # Reading the frames has filled the ledger, whose texts get the same pseudonyms.
-        self.redactor.add(self.ledger.rejects().lazy())
+        if self.wanted:
+            self.redactor.add(self.ledger.rejects().lazy())
         return [self.redactor.apply(frame) for frame in frames]
 
     def close(self, *, kept: Path | None = None) -> None:
