@@ -74,14 +74,16 @@ INTERFACES = Shape(
         # VPC, "Internet gateways").
         pl.concat_list(
             pairs("PrivateIpAddresses", "PrivateIpAddress", "Association.PublicIp"),
-            pl.when(at("Association.PublicIp").is_not_null()).then(
+            pl.when(at("Association.PublicIp").is_not_null())
+            .then(
                 pl.concat_list(
                     pl.struct(
                         pl.col("PrivateIpAddress").alias("private"),
                         at("Association.PublicIp").alias("public"),
                     )
                 )
-            ).otherwise(pl.lit([], dtype=pl.List(pl.Struct({"private": TEXT, "public": TEXT})))),
+            )
+            .otherwise(pl.lit([], dtype=pl.List(pl.Struct({"private": TEXT, "public": TEXT})))),
         ).alias("mapped"),
         pl.concat_list(
             each("Ipv4Prefixes", "Ipv4Prefix"), each("Ipv6Prefixes", "Ipv6Prefix")

@@ -34,9 +34,7 @@ __all__ = [
 
 # A block that was taken away stays in the answer for a while, in another state.
 _LIVE = ("associated", "associating")
-_SIX = held(
-    "Ipv6CidrBlockAssociationSet", "Ipv6CidrBlock", "Ipv6CidrBlockState.State", _LIVE
-)
+_SIX = held("Ipv6CidrBlockAssociationSet", "Ipv6CidrBlock", "Ipv6CidrBlockState.State", _LIVE)
 _SIX_TYPE = structs("Ipv6CidrBlock", Ipv6CidrBlockState=struct("State"))
 _BLOCKED = struct("InternetGatewayBlockMode")
 

@@ -91,9 +91,7 @@ def held(column: str, path: str, state: str, kept: tuple[str, ...]) -> pl.Expr:
     said = pl.element()
     for name in state.split("."):
         said = said.struct.field(name)
-    members = pl.col(column).list.eval(
-        pl.element().filter(said.is_in(kept).fill_null(value=True))
-    )
+    members = pl.col(column).list.eval(pl.element().filter(said.is_in(kept).fill_null(value=True)))
     return each(members, path)
 
 
