@@ -12,7 +12,7 @@ import numpy as np
 from flowlens.reach.account import PRIVATE, SPAN, Account, Row
 from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import ALLOW, Bits, Bools, verdicts
-from flowlens.reach.keys import Runs
+from flowlens.reach.keys import Runs, among
 from flowlens.reach.notes import Notes
 from flowlens.reach.packets import TCP, UDP, Packets
 from flowlens.reach.permits import Permits
@@ -215,7 +215,7 @@ class Groups:
             nowhere = np.zeros(len(face), bool)
             return nowhere, nowhere
         known = far.face >= 0
-        carried = known & np.isin(far.face * SPAN + side.group[column], faces.carry)
+        carried = known & among(far.face * SPAN + side.group[column], faces.carry)
         blind = ~known | (faces.set[far.face] < 0)
         elsewhere = (side.vpc[column] < 0) | (side.vpc[column] != faces.vpc[face])
         direct = far.link == DIRECT

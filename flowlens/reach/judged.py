@@ -16,7 +16,7 @@ __all__ = ["HERE", "Judged", "merge"]
 
 #: Layers of the interface's own end, as `blocked_by` names them.
 HERE = ("sg", "nacl_out", "nacl_in", "route", "interface")
-_LOGS = np.array(["UNKNOWN", "ACCEPT", "REJECT", "UNLOGGED"])
+_LOGS = ("UNKNOWN", "ACCEPT", "REJECT", "UNLOGGED")
 UNKNOWN, ACCEPT, REJECT, UNLOGGED = range(4)
 
 
@@ -52,8 +52,8 @@ class Judged:
         columns: dict[str, pl.Series] = {
             "verdict": _words(here),
             "end_to_end": _words(chain(here, *(self.layers[name] for name in LAYERS))),
-            "forward": pl.Series(_LOGS[forward]),
-            "reply": pl.Series(_LOGS[reply]),
+            "forward": pl.Series(_LOGS).gather(forward),
+            "reply": pl.Series(_LOGS).gather(reply),
             **{name: _words(self.layers[name]) for name in HERE[:3]},
             **{f"{name}_rule": _known(number) for name, number in self.numbers.items()},
             **self.words,
@@ -102,7 +102,7 @@ class Judged:
 
 
 def _words(bits: Bits) -> pl.Series:
-    return pl.Series(np.array(VERDICTS)[bits])
+    return pl.Series(VERDICTS).gather(bits)
 
 
 def _log(bits: Bits) -> Ints:
@@ -127,14 +127,20 @@ def _lists(
     rank = np.empty(len(texts), np.int64)
     rank[order] = np.arange(len(texts))
     names = pl.Series([texts[n] for n in order], dtype=pl.String)
-    key = np.unique(rows * max(1, len(texts)) + rank[numbers]) if len(rows) else rows
+    key = np.sort(rows * max(1, len(texts)) + rank[numbers])
+    key = key[np.append(True, key[1:] != key[:-1])] if len(key) else key
     at, number = np.divmod(key, max(1, len(texts)))
-    said = pl.DataFrame({"row": at, "text": names.gather(number)})
-    grouped = said.group_by("row", maintain_order=True).agg("text")
-    every = pl.DataFrame({"row": np.arange(size)})
-    none = pl.lit([], dtype=pl.List(pl.String))
-    found = every.join(grouped, on="row", how="left", maintain_order="left")
-    return found.select(pl.col("text").fill_null(none)).to_series()
+    counts = np.bincount(at, minlength=size)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return _nested(names.gather(number), offsets)
+
+
+def _nested(texts: pl.Series, offsets: Ints) -> pl.Series:
+    """Return a list for each row: `texts` cut at `offsets`."""
+    import pyarrow as pa
+
+    values = texts.to_arrow()
+    return pl.Series(pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(offsets), values)))
 
 
 def merge(views: Sequence[Judged], times: str) -> Judged:

@@ -7,7 +7,7 @@ import numpy as np
 from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import Bools
 
-__all__ = ["NOBODY", "SEVERAL", "Holders", "Runs", "lookup", "single"]
+__all__ = ["NOBODY", "SEVERAL", "Holders", "Runs", "among", "lookup", "single"]
 
 NOBODY, SEVERAL = -1, -2
 
@@ -31,9 +31,20 @@ def lookup(table: Mapping[int, int], keys: Ints) -> Ints:
     >>> lookup({1: 5}, np.array([1, 2, -1])).tolist()
     [5, -1, -1]
     """
-    distinct, at = np.unique(keys, return_inverse=True)
-    found = [table.get(key, NOBODY) if key >= 0 else NOBODY for key in distinct.tolist()]
-    return np.array(found, np.int64)[at]
+    found = np.full(max(table, default=-1) + 2, NOBODY, np.int64)
+    found[list(table)] = list(table.values())
+    return found[np.where((keys >= 0) & (keys < len(found)), keys, -1)]
+
+
+def among(keys: Ints, held: Ints) -> Bools:
+    """Say which keys are held; `held` is sorted.
+
+    >>> among(np.array([1, 2]), np.array([2, 5])).tolist()
+    [False, True]
+    """
+    if not len(held):
+        return np.zeros(len(keys), bool)
+    return held[np.minimum(np.searchsorted(held, keys), len(held) - 1)] == keys
 
 
 class Runs:
