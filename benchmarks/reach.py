@@ -87,22 +87,42 @@ def rules(dice: np.random.Generator) -> Any:
 
 def network(subnets: list[str]) -> dict[str, Any]:
     entries = [
-        {"RuleNumber": 100 + n, "Egress": way, "Protocol": "6", "RuleAction": "allow",
-         "CidrBlock": "0.0.0.0/0", "PortRange": {"From": n * 3000, "To": n * 3000 + 2999}}
-        for n in range(20) for way in (True, False)
+        {
+            "RuleNumber": 100 + n,
+            "Egress": way,
+            "Protocol": "6",
+            "RuleAction": "allow",
+            "CidrBlock": "0.0.0.0/0",
+            "PortRange": {"From": n * 3000, "To": n * 3000 + 2999},
+        }
+        for n in range(20)
+        for way in (True, False)
     ]
     local = {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}
     out = {"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1", "State": "active"}
     door = {"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-1", "State": "active"}
     tables = [
-        {"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{"Main": True}],
-         "Routes": [local, out]},
-        {"RouteTableId": "rtb-2", "VpcId": "vpc-1", "Associations": [{"SubnetId": subnets[0]}],
-         "Routes": [local, door]},
+        {
+            "RouteTableId": "rtb-1",
+            "VpcId": "vpc-1",
+            "Associations": [{"Main": True}],
+            "Routes": [local, out],
+        },
+        {
+            "RouteTableId": "rtb-2",
+            "VpcId": "vpc-1",
+            "Associations": [{"SubnetId": subnets[0]}],
+            "Routes": [local, door],
+        },
     ]
     acls = {"NetworkAclId": "acl-1", "VpcId": "vpc-1", "IsDefault": True, "Entries": entries}
-    nat = {"NatGatewayId": "nat-1", "VpcId": "vpc-1", "SubnetId": subnets[0], "State": "available",
-           "NatGatewayAddresses": [{"PrivateIp": "10.0.0.9", "PublicIp": "198.51.100.1"}]}
+    nat = {
+        "NatGatewayId": "nat-1",
+        "VpcId": "vpc-1",
+        "SubnetId": subnets[0],
+        "State": "available",
+        "NatGatewayAddresses": [{"PrivateIp": "10.0.0.9", "PublicIp": "198.51.100.1"}],
+    }
     gate = {"InternetGatewayId": "igw-1", "Attachments": [{"VpcId": "vpc-1", "State": "available"}]}
     return {
         "ec2.describe_network_acls": {"NetworkAcls": [acls]},

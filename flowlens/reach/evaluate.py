@@ -1,5 +1,8 @@
 """May this flow pass: every layer of the interface's own end, what its log says, and beyond."""
 
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +25,8 @@ from flowlens.reach.views import View, Views
 from flowlens.reach.ways import BALANCER, EGRESS, ENDPOINT, NAT, TRANSIT
 
 __all__ = ["evaluate"]
+
+_PART = 1 << 18  # flows judged at a time
 
 
 def evaluate(flows: pl.DataFrame, inventory: Inventory) -> pl.DataFrame:
@@ -57,15 +62,25 @@ def evaluate(flows: pl.DataFrame, inventory: Inventory) -> pl.DataFrame:
     )
     names = keyed.columns
     asked = keyed.unique(maintain_order=True).with_row_index("flow")
-    judged = pl.concat(
-        [
-            part.select("flow").hstack(_judge(part, accounts, part["slot"][0]))
-            for part in asked.partition_by("slot", maintain_order=True)
-        ]
-        or [asked.select("flow").hstack(_judge(asked, accounts, None))]
-    )
+    judged = _whole(asked, accounts).sort("flow").drop("flow")
+    if asked.height == keyed.height:
+        return judged
     at = keyed.join(asked, on=names, how="left", nulls_equal=True, maintain_order="left")
-    return at.select("flow").join(judged, on="flow", how="left", maintain_order="left").drop("flow")
+    return judged.select(pl.all().gather(at["flow"]))
+
+
+def _whole(asked: pl.DataFrame, accounts: "_Accounts") -> pl.DataFrame:
+    """Judge distinct flows in parts, several at a time, so that memory stays bounded."""
+    parts = [
+        part.slice(at, _PART)
+        for part in asked.partition_by("slot", maintain_order=True) or [asked]
+        for at in range(0, max(1, part.height), _PART)
+    ]
+    slots = [part["slot"][0] if part.height else None for part in parts]
+    ends = [accounts.ends(slot) for slot in slots]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        said = [accounts.views.between(slot) for slot in slots]
+        return pl.concat(pool.map(_judge, parts, ends, said))
 
 
 class _Accounts:
@@ -75,7 +90,11 @@ class _Accounts:
         self.views = Views(inventory)
         self._ends: dict[int, End] = {}
 
-    def end(self, view: View) -> End:
+    def ends(self, slot: int | None) -> list[End]:
+        """Return the accounts that speak in a slot of time."""
+        return [self._end(view) for view in self.views.around(slot)]
+
+    def _end(self, view: View) -> End:
         if id(view) not in self._ends:
             self._ends[id(view)] = End(Account(view))
         return self._ends[id(view)]
@@ -86,11 +105,10 @@ def _accounts(inventory: Inventory) -> _Accounts:
     return _Accounts(inventory)
 
 
-def _judge(frame: pl.DataFrame, accounts: _Accounts, slot: int | None) -> pl.DataFrame:
+def _judge(frame: pl.DataFrame, ends: Sequence[End], between: str) -> pl.DataFrame:
     """Judge distinct flows of one slot of time: by every view, then what the views agree on."""
-    views = accounts.views.around(slot)
-    found = [_view(frame, accounts.end(view)) for view in views]
-    return merge(found, accounts.views.between(slot)).table()
+    judged = merge([_view(frame, end) for end in ends], between).table()
+    return frame.select("flow").hstack(judged)
 
 
 def _view(frame: pl.DataFrame, end: End) -> Judged:

@@ -184,12 +184,13 @@ class Groups:
         inside = fits & side.book.inside(place)
         for column in np.flatnonzero(side.list >= 0):
             inside[:, column] &= self._member(int(side.list[column]))[place]
-        for column in np.flatnonzero(side.group >= 0):
-            yes, perhaps = self._carries(side, column, packets.face[of], far.take(of))
-            if side.doubts[column]:
-                yes, perhaps = np.zeros_like(yes), yes | perhaps
-            tally.doubt(self._whom(side, column), which[fits[:, column] & perhaps])
-            inside[:, column] &= yes
+        named = np.flatnonzero(side.group >= 0)
+        if len(named):
+            yes, perhaps = self._carries(side, named, packets.face[of], far.take(of))
+            inside[:, named] &= yes
+            perhaps &= fits[:, named]
+            for n in np.flatnonzero(perhaps.any(axis=0)):
+                tally.doubt(self._whom(side, named[n]), which[perhaps[:, n]])
         for column, why in enumerate(side.doubts):
             if why and side.group[column] < 0:
                 safe = side.public[column] & self._private.has(np.zeros_like(place), place)
@@ -208,18 +209,22 @@ class Groups:
             self._members[number] = held
         return self._members[number]
 
-    def _carries(self, side: _Side, column: int, face: Ints, far: Far) -> tuple[Bools, Bools]:
-        """Say where the far interface carries the group a rule names, and where it may."""
+    def _carries(self, side: _Side, columns: Ints, face: Ints, far: Far) -> tuple[Bools, Bools]:
+        """Say where the far interface carries the groups that rules name, and where it may."""
         faces = self._account.faces
-        if side.never[column]:
-            nowhere = np.zeros(len(face), bool)
-            return nowhere, nowhere
-        known = far.face >= 0
-        carried = known & among(far.face * SPAN + side.group[column], faces.carry)
-        blind = ~known | (faces.set[far.face] < 0)
-        elsewhere = (side.vpc[column] < 0) | (side.vpc[column] != faces.vpc[face])
-        direct = far.link == DIRECT
-        return direct & carried, (direct & blind) | ((far.link == PERHAPS) & elsewhere)
+        keys = far.face[:, None] * SPAN + side.group[columns]
+        live = ~side.never[columns]
+        direct, there = far.link == DIRECT, far.face >= 0
+        carried = (direct & there)[:, None] & live & among(keys, faces.carry)
+        blind = direct & (~there | (faces.set[far.face] < 0))
+        perhaps = np.broadcast_to(blind[:, None] & live, carried.shape).copy()
+        loose = far.link == PERHAPS
+        if loose.any():
+            vpc = side.vpc[columns]
+            elsewhere = (vpc < 0) | (vpc != faces.vpc[face][:, None])
+            perhaps |= loose[:, None] & live & elsewhere
+        doubted = np.array([side.doubts[column] is not None for column in columns], bool)
+        return carried & ~doubted, perhaps | (carried & doubted)
 
     def _whom(self, side: _Side, column: int) -> str:
         group = self._account.groups.names[side.group[column]]

@@ -43,7 +43,7 @@ def among(keys: Ints, held: Ints) -> Bools:
     [False, True]
     """
     if not len(held):
-        return np.zeros(len(keys), bool)
+        return np.zeros(keys.shape, bool)
     return held[np.minimum(np.searchsorted(held, keys), len(held) - 1)] == keys
 
 
