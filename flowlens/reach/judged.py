@@ -81,7 +81,7 @@ class Judged:
         forward = np.where(self.blocked & ~self.reply, REJECT, forward)
         back = np.where(self.reply, _log(chain(sg, other)), _log(other))
         back = np.where(self.reply & self.blocked, REJECT, back)
-        gone = ~self.reply & ((forward == REJECT) | self.silent)
+        gone = ~self.reply & ((forward == REJECT) | (self.silent & (forward == ACCEPT)))
         back = np.where(gone, UNLOGGED, np.where(~self.reply & (forward == UNKNOWN), UNKNOWN, back))
         hidden = self.exempt
         return np.where(hidden, UNLOGGED, forward), np.where(hidden, UNLOGGED, back)
