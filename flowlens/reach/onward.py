@@ -7,13 +7,24 @@ import numpy as np
 from flowlens.reach.account import Row
 from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import ALLOW, DENY, UNSURE, Bits, chain
+from flowlens.reach.keys import NOBODY
 from flowlens.reach.meet import End, Met, packet
 from flowlens.reach.notes import Notes
 from flowlens.reach.packets import ICMP, TCP, UDP, Packets
 from flowlens.reach.points import EPHEMERAL
 from flowlens.reach.routes import NOWHERE
 from flowlens.reach.rulebook import parts
-from flowlens.reach.ways import APPLIANCE, BALANCER, INTERNET, LOCAL, NAT, PEERING, TRANSIT
+from flowlens.reach.ways import (
+    APPLIANCE,
+    BALANCER,
+    EGRESS,
+    INTERNET,
+    LOCAL,
+    NAT,
+    PEERING,
+    TRANSIT,
+    Way,
+)
 
 __all__ = ["Beyond", "onward"]
 
@@ -36,8 +47,8 @@ class Beyond:
         self.bits = {name: np.full(size, ALLOW, np.uint8) for name in LAYERS}
 
     def set(self, name: str, rows: Ints, bits: Bits) -> None:
-        """Set what a layer does with some packets."""
-        self.bits[name][rows] = bits
+        """Set what a layer does with some packets, after all that it did before."""
+        self.bits[name][rows] = chain(self.bits[name][rows], bits.astype(np.uint8))
 
 
 def onward(end: End, packets: Packets, met: Met, embedded: Ints, notes: Notes) -> Beyond:
@@ -63,7 +74,7 @@ def onward(end: End, packets: Packets, met: Met, embedded: Ints, notes: Notes) -
     notes.say("the interface at the other end is not in the inventory", packets.row[dark])
     known = inner[met_inside]
     _far(end, packets.take(known), met.far.face[known], beyond, known, notes)
-    _outer(end, packets, kind, beyond, notes)
+    _outer(end, packets, met.way, beyond, notes)
     _nat(end, packets, met, embedded, (beyond, notes))
     return beyond
 
@@ -83,13 +94,23 @@ def _far(end: End, packets: Packets, face: Ints, beyond: Beyond, rows: Ints, not
     beyond.set("path", rows[~blank][dim], np.full(int(dim.sum()), UNSURE))
 
 
-def _outer(end: End, packets: Packets, kind: Ints, beyond: Beyond, notes: Notes) -> None:
-    """Ask an interface of the inventory that is met by its public address."""
+def _outer(end: End, packets: Packets, way: Way, beyond: Beyond, notes: Notes) -> None:
+    """Ask an interface of the inventory that is met over the internet, by its public address."""
     faces = end.account.faces
-    holder = faces.public.at(np.zeros(len(packets), np.int64), packets.other)
+    everywhere = np.zeros(len(packets), np.int64)
     four = packets.other < end.account.atlas.four
+    holder = np.where(
+        four,
+        faces.public.at(everywhere, packets.other),
+        faces.anywhere.at(everywhere, packets.other),
+    )
     seen = np.where(four, faces.mapped.at(packets.face, packets.own), packets.own)
-    rows = np.flatnonzero((kind == INTERNET) & (holder >= 0) & (seen >= 0))
+    seen = np.where(way.kind == NAT, end.ways.seen[way.via], seen)
+    outside = np.isin(way.kind, (INTERNET, EGRESS, NAT)) & (way.usable != DENY) & (holder != NOBODY)
+    dark = np.flatnonzero(outside & ((holder < 0) | (seen < 0)))
+    beyond.set("path", dark, np.full(len(dark), UNSURE))
+    notes.say("who holds the address, or as whom it meets us, is not known", packets.row[dark])
+    rows = np.flatnonzero(outside & (holder >= 0) & (seen >= 0))
     asked = replace(packets.take(rows), own=seen[rows])
     _far(end, asked, holder[rows], beyond, rows, notes)
 

@@ -80,6 +80,8 @@ class Ways:
             for n, row in enumerate(rows)
         }
         self.blocking = Blocking(account)
+        #: As which address the world meets what comes through a NAT gateway; unknown of several.
+        self.seen = np.array([*map(self._seen, self.nats), -1], np.int64)
         self.private = self._runs(0, PRIVATE)
         self._translated = self._runs(0, (NAT64,))
         self.across = Runs(self._atlas.size, self._across())
@@ -87,6 +89,14 @@ class Ways:
     def _runs(self, owner: int, texts: tuple[str, ...]) -> Runs:
         runs = [(owner, *run) for text in texts if (run := self._atlas.run(text))]
         return Runs(self._atlas.size, runs)
+
+    def _seen(self, nat: Row) -> int:
+        run = (
+            self._atlas.run(nat["public_addresses"][0])
+            if len(nat["public_addresses"]) == 1
+            else None
+        )
+        return run[0] if run else -1
 
     def _across(self) -> list[tuple[int, int, int]]:
         """Return the blocks of both sides: peering * 4 + side * 2 + family."""

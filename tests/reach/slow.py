@@ -146,12 +146,12 @@ class Slow:
         primary = self.primary(vpc)
         if primary and other == ip_network(primary)[2]:
             return True
-        nets = [
-            each for each in self.items("describe_subnets") or [] if each["VpcId"] == vpc
-        ]
+        nets = [each for each in self.items("describe_subnets") or [] if each["VpcId"] == vpc]
         if any(other == ip_network(each["CidrBlock"])[1] for each in nets):
             return True
-        blank = four and ((int(other) % 16 == 2 and not primary) or (int(other) % 16 == 1 and not nets))
+        blank = four and (
+            (int(other) % 16 == 2 and not primary) or (int(other) % 16 == 1 and not nets)
+        )
         blocks = self.blocks(vpc)
         there = blocks is None or any(within(other, each) for each in blocks)
         return None if blank and there and not self.holder(vpc, other) else False
@@ -195,8 +195,10 @@ class Slow:
             near = {0, 255} | {n for r in rules for e in r[1:] if e is not None for n in (e, e + 1)}
             return [
                 (protocol, t, c)
-                for t in types if type_ is not None or t in near
-                for c in codes if code is not None or c in near
+                for t in types
+                if type_ is not None or t in near
+                for c in codes
+                if code is not None or c in near
             ]
         return [(protocol, 0, 0)]
 
@@ -242,7 +244,8 @@ class Slow:
         if info.get("VpcPeeringConnectionId"):
             peerings = self.items("describe_vpc_peering_connections")
             mine = [
-                each for each in peerings or []
+                each
+                for each in peerings or []
                 if each["VpcPeeringConnectionId"] == info["VpcPeeringConnectionId"]
             ]
             if mine and (mine[0]["Status"]["Code"] != "active" or self.distant(mine[0])):
@@ -252,9 +255,7 @@ class Slow:
             doubt = not mine and "PeeringStatus" not in info
         return self.carries(info["GroupId"], face, end, doubt=doubt)
 
-    def carries(
-        self, group: str, face: dict[str, Any], end: dict[str, Any], *, doubt: bool
-    ) -> str:
+    def carries(self, group: str, face: dict[str, Any], end: dict[str, Any], *, doubt: bool) -> str:
         if end["link"] == "never":
             return "no"
         if end["link"] == "perhaps":
@@ -378,7 +379,9 @@ class Slow:
         found, doubts = [], []
         local = any(
             route.get("GatewayId") == "local"
-            and within(other, route.get("DestinationCidrBlock") or route["DestinationIpv6CidrBlock"])
+            and within(
+                other, route.get("DestinationCidrBlock") or route["DestinationIpv6CidrBlock"]
+            )
             for route in table["Routes"]
         )
         for route in table["Routes"]:
@@ -400,10 +403,7 @@ class Slow:
         for route in doubts:
             if self.may_cover(route, other, local=local) and not (
                 top
-                and (
-                    best == (other.max_prefixlen, 2)
-                    or self.target(top[0]) == self.target(route)
-                )
+                and (best == (other.max_prefixlen, 2) or self.target(top[0]) == self.target(route))
             ):
                 return "unknown"
         if not top:
@@ -438,7 +438,11 @@ class Slow:
         key = "InternetGatewayId" if name.startswith("igw") else "EgressOnlyInternetGatewayId"
         for each in self.items(call) or []:
             if each[key] == name:
-                doors = [d["VpcId"] for d in each["Attachments"] if d["State"] in ("available", "attached")]
+                doors = [
+                    d["VpcId"]
+                    for d in each["Attachments"]
+                    if d["State"] in ("available", "attached")
+                ]
                 return "allow" if vpc in doors else "deny"
         return "unknown"
 
@@ -620,18 +624,50 @@ class Slow:
         if kind in ("local", "peering"):
             far = mine["end"]["far"]
             return "unknown" if far is None else self.mirror(far, flow, (other, own))
-        if kind == "igw":
-            seen = ip_address(self.public(face, own) or str(own))
-            for each in self.faces.values():
-                publics = [
-                    p["Association"]["PublicIp"]
-                    for p in each.get("PrivateIpAddresses", []) if p.get("Association")
-                ]
-                if str(other) in publics:
-                    return self.mirror(each, flow, (other, seen))
+        words = [self.outside(kind, face, flow, behind, ends)]
         if kind == "nat" and behind:
-            return self.through(behind, face, flow, ends)
+            words.append(self.through(behind, face, flow, ends))
+        return serial(*words)
+
+    def outside(
+        self, kind: str, face: dict[str, Any], flow: Flow, behind: Any, ends: tuple[Any, Any]
+    ) -> str:
+        """What an interface of the account does that is met over the internet."""
+        own, other = ends
+        if kind not in ("igw", "eigw", "nat"):
+            return "allow"
+        seen = self.public(face, own) if other.version == 4 else str(own)
+        if kind == "nat":
+            publics = [
+                e["PublicIp"]
+                for e in (behind or {}).get("NatGatewayAddresses", [])
+                if "PublicIp" in e
+            ]
+            seen = publics[0] if len(publics) == 1 else None
+        for each in self.faces.values():
+            met = self.publics(each) if other.version == 4 else self.own(each)
+            if str(other) in [str(ip_address(e)) for e in met if "/" not in e]:
+                return (
+                    "unknown"
+                    if seen is None
+                    else self.mirror(each, flow, (other, ip_address(seen)))
+                )
         return "allow"
+
+    def publics(self, face: dict[str, Any]) -> list[str]:
+        found = [
+            each["Association"]["PublicIp"]
+            for each in face.get("PrivateIpAddresses", [])
+            if each.get("Association")
+        ]
+        for nat in self.items("describe_nat_gateways") or []:
+            for part in nat["NatGatewayAddresses"]:
+                if (
+                    part.get("NetworkInterfaceId") == face["NetworkInterfaceId"]
+                    and "PublicIp" in part
+                ):
+                    found.append(part["PublicIp"])
+        return found
 
     def mirror(self, far: dict[str, Any], flow: Flow, ends: tuple[Any, Any]) -> str:
         found = self.side(far, {**flow, "out": not flow["out"]}, ends)
@@ -704,7 +740,9 @@ class Slow:
         if face is None:
             return unknown
         leaves, reply = asked["direction"] == "egress", asked["role"] == "reply"
-        own, other = (ip_address(asked[key]) for key in (("src", "dst") if leaves else ("dst", "src")))
+        own, other = (
+            ip_address(asked[key]) for key in (("src", "dst") if leaves else ("dst", "src"))
+        )
         flow = self.flow(asked)
         hidden = self.hidden(face, other, flow)
         if hidden:

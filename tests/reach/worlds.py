@@ -51,7 +51,9 @@ def world(dice: Random) -> Calls:
         "describe_network_acls": {"NetworkAcls": acls(dice)},
         "describe_route_tables": {"RouteTables": tables(dice)},
         "describe_nat_gateways": {"NatGateways": [nat(dice)]},
-        "describe_internet_gateways": {"InternetGateways": [door(dice, "InternetGatewayId", "igw-1")]},
+        "describe_internet_gateways": {
+            "InternetGateways": [door(dice, "InternetGatewayId", "igw-1")]
+        },
         "describe_egress_only_internet_gateways": {
             "EgressOnlyInternetGateways": [door(dice, "EgressOnlyInternetGatewayId", "eigw-1")]
         },
@@ -114,15 +116,15 @@ def face(dice: Random, name: str, n: int, last: int) -> Item:
     four, six = HOME[name]
     address: Item = {"PrivateIpAddress": f"{four}.{n}.{last}"}
     if dice.random() < 0.4:
-        address["Association"] = {"PublicIp": f"198.51.100.{VPCS.index(name) * 100 + n * 20 + last}"}
+        address["Association"] = {
+            "PublicIp": f"198.51.100.{VPCS.index(name) * 100 + n * 20 + last}"
+        }
     item: Item = {
         "NetworkInterfaceId": f"eni-{name}-{n}-{last}",
         "InterfaceType": dice.choice(("interface", "interface", "interface", "lambda")),
         "VpcId": name,
         "SubnetId": f"{name}-{n}",
-        "Groups": [
-            {"GroupId": f"sg-{each}"} for each in dice.sample(range(6), dice.randint(1, 3))
-        ],
+        "Groups": [{"GroupId": f"sg-{each}"} for each in dice.sample(range(6), dice.randint(1, 3))],
         "PrivateIpAddress": address["PrivateIpAddress"],
         "PrivateIpAddresses": [address],
         "Ipv6Addresses": [{"Ipv6Address": f"{six}:{n}::{last}"}],
@@ -176,7 +178,9 @@ def rule(dice: Random, n: int) -> Item:
 
 def wide(dice: Random, n: int) -> Item:
     """A rule that lets much through, so that later layers have something to judge."""
-    peer = dice.choice(({"CidrIpv4": "0.0.0.0/0"}, {"CidrIpv6": "::/0"}, {"CidrIpv4": "10.0.0.0/8"}))
+    peer = dice.choice(
+        ({"CidrIpv4": "0.0.0.0/0"}, {"CidrIpv6": "::/0"}, {"CidrIpv4": "10.0.0.0/8"})
+    )
     return {
         "SecurityGroupRuleId": f"sgr-wide-{n}",
         "GroupId": f"sg-{dice.randrange(6)}",
@@ -255,9 +259,7 @@ def tables(dice: Random) -> list[Item]:
             for k in range(3):
                 if n and dice.random() < 0.5:
                     state = dice.choice(("associated", "associated", "disassociated"))
-                    seats.append(
-                        {"SubnetId": f"{name}-{k}", "AssociationState": {"State": state}}
-                    )
+                    seats.append({"SubnetId": f"{name}-{k}", "AssociationState": {"State": state}})
             found.append(
                 {
                     "RouteTableId": f"rtb-{name}-{n}",
