@@ -153,6 +153,7 @@ class Faces:
             for text in row["public_addresses"]
             if (run := atlas.run(text))
         ]
+        self.private = Runs(atlas.size, private)
         self.own = Runs(atlas.size, [*private, *public])
         self.holders = Holders(
             atlas.size,

@@ -22,7 +22,7 @@ from flowlens.reach.onward import onward
 from flowlens.reach.packets import ICMP, ICMP6, Packets, answer
 from flowlens.reach.schema import FLOWS
 from flowlens.reach.views import View, Views
-from flowlens.reach.ways import BALANCER, EGRESS, ENDPOINT, NAT, TRANSIT
+from flowlens.reach.ways import BALANCER, BLIND, EGRESS, ENDPOINT, LOCAL, NAT, PEERING, TRANSIT
 
 __all__ = ["evaluate"]
 
@@ -177,7 +177,9 @@ def _tracked(end: End, packets: Packets, met: Met) -> Ints:
     kept |= np.isin(met.way.kind, (NAT, EGRESS, TRANSIT, BALANCER))
     at_endpoint = met.way.kind == ENDPOINT
     kept |= at_endpoint & dynamo[np.where(at_endpoint, met.way.via, -1)]
-    return np.where(kept, 1, met.groups.tracked)
+    # Behind an unknown route, or at an unknown interface, may be what is always tracked.
+    dim = (met.way.kind == BLIND) | (np.isin(met.way.kind, (LOCAL, PEERING)) & (met.far.face < 0))
+    return np.where(kept, 1, np.where(dim & (met.groups.tracked == 0), -1, met.groups.tracked))
 
 
 def _spread(part: NDArray[Any], which: Ints, size: int, fill: Any = -1) -> NDArray[Any]:

@@ -19,12 +19,13 @@ from flowlens.reach.permits import Permits
 from flowlens.reach.points import PORTS, Points, Query, points
 from flowlens.reach.rulebook import ANY, Rule, Rulebook, parts, protocol
 
-__all__ = ["DIRECT", "NEVER", "PERHAPS", "Far", "Groups", "Passed"]
+__all__ = ["DIRECT", "NEVER", "PERHAPS", "VAGUE", "Far", "Groups", "Passed"]
 
 _CELLS = 1_000_000  # of a table of packets and rules, so that it stays in the cache
 
 #: Whether a rule that names a group can match over the way that packets take.
-NEVER, DIRECT, PERHAPS = 0, 1, 2
+#: (vaguely: unless a machine in between, which is not known, keeps it from doing so).
+NEVER, DIRECT, PERHAPS, VAGUE = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,13 @@ class _Side:
     """The rules of one group in one direction.
 
     ``numbers`` are places in `Groups.names`; ``list`` and ``group`` are what a rule names instead
-    of a block (-1: it does not); ``vpc`` is where that group is.
+    of a block (-1: it does not).
     """
 
     book: Rulebook
     numbers: Ints
     list: Ints
     group: Ints
-    vpc: Ints
     wide: Bools
     never: Bools
     public: Bools
@@ -83,10 +83,6 @@ class Groups:
         self._permits = permits = Permits(account.view, account.atlas)
         self.names = [row["rule_id"] for row in permits.rows]
         names = account.groups
-        homes = {row["group_id"]: row["vpc_id"] for row in account.view.rows("security_groups")}
-        self._homes = {
-            names.add(group): account.networks.vpcs.add(vpc) for group, vpc in homes.items()
-        }
         self._listed = sorted(permits.lists.blocks)
         self._members: dict[int, Bools] = {}
         runs = [(0, *run) for text in PRIVATE if (run := self._atlas.run(text))]
@@ -112,7 +108,6 @@ class Groups:
             numbers=np.array(numbers, np.int64),
             list=np.array([lists.get(row["prefix_list_id"], -1) for row in rows], np.int64),
             group=np.array(referenced, np.int64),
-            vpc=np.array([self._homes.get(group, -1) for group in referenced], np.int64),
             wide=np.array([row["cidr"] in ("0.0.0.0/0", "::/0") for row in rows], bool),
             never=np.array([permits.stale(row) for row in rows], bool),
             public=np.array([row["prefix_list_id"] in permits.lists.public for row in rows], bool),
@@ -186,7 +181,7 @@ class Groups:
             inside[:, column] &= self._member(int(side.list[column]))[place]
         named = np.flatnonzero(side.group >= 0)
         if len(named):
-            yes, perhaps = self._carries(side, named, packets.face[of], far.take(of))
+            yes, perhaps = self._carries(side, named, far.take(of))
             inside[:, named] &= yes
             perhaps &= fits[:, named]
             for n in np.flatnonzero(perhaps.any(axis=0)):
@@ -209,20 +204,20 @@ class Groups:
             self._members[number] = held
         return self._members[number]
 
-    def _carries(self, side: _Side, columns: Ints, face: Ints, far: Far) -> tuple[Bools, Bools]:
+    def _carries(self, side: _Side, columns: Ints, far: Far) -> tuple[Bools, Bools]:
         """Say where the far interface carries the groups that rules name, and where it may."""
         faces = self._account.faces
         keys = far.face[:, None] * SPAN + side.group[columns]
         live = ~side.never[columns]
         direct, there = far.link == DIRECT, far.face >= 0
-        carried = (direct & there)[:, None] & live & among(keys, faces.carry)
+        held = among(keys, faces.carry)
+        carried = (direct & there)[:, None] & live & held
         blind = direct & (~there | (faces.set[far.face] < 0))
         perhaps = np.broadcast_to(blind[:, None] & live, carried.shape).copy()
-        loose = far.link == PERHAPS
-        if loose.any():
-            vpc = side.vpc[columns]
-            elsewhere = (vpc < 0) | (vpc != faces.vpc[face][:, None])
-            perhaps |= loose[:, None] & live & elsewhere
+        perhaps |= (far.link == PERHAPS)[:, None] & live
+        vague = (far.link == VAGUE)[:, None] & live
+        perhaps |= vague & (~there | (faces.set[far.face] < 0))[:, None]
+        perhaps |= vague & there[:, None] & held
         doubted = np.array([side.doubts[column] is not None for column in columns], bool)
         return carried & ~doubted, perhaps | (carried & doubted)
 

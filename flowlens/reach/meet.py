@@ -4,11 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flowlens.reach import groups
 from flowlens.reach.account import LINK, Account
 from flowlens.reach.acls import Acls, Decided
 from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import ALLOW, DENY, UNSURE, Bits, Bools
-from flowlens.reach.groups import DIRECT, NEVER, Far, Groups, Passed
+from flowlens.reach.groups import DIRECT, NEVER, VAGUE, Far, Groups, Passed
 from flowlens.reach.keys import Runs
 from flowlens.reach.notes import Notes
 from flowlens.reach.packets import ICMP, ICMP6, UDP, Packets, answer
@@ -107,7 +108,7 @@ class End:
         # What stays in a subnet asks no route table, where there is one at all.
         stays = (within == YES) & (table >= 0)
         way.kind[stays], way.usable[stays] = LOCAL, ALLOW
-        far = self._far(packets, way, near)
+        far = self._far(packets, way, near, within)
         outward, inward = self._acl(packets, within, far, notes)
         return Met(
             route=route,
@@ -137,7 +138,7 @@ class End:
         guess = np.where(seated, shared, np.where(near | ~nets.blocks.knows(vpc), PERHAPS, NO))
         return np.where(known, nets.ranges.has(subnet, packets.other), guess).astype(np.int64)
 
-    def _far(self, packets: Packets, way: Way, near: Bools) -> Far:
+    def _far(self, packets: Packets, way: Way, near: Bools, within: Ints) -> Far:
         """Find the interface at the other end, and whether rules can name its groups."""
         faces = self.account.faces
         vpc = faces.vpc[packets.face]
@@ -146,25 +147,30 @@ class End:
         across = ~straight & (peer >= 0)
         face = np.where(straight, faces.holders.at(vpc, packets.other), -1)
         face = np.where(across, faces.holders.at(peer, packets.other), face)
-        loose = np.isin(way.kind, (TRANSIT, BLIND))
-        link = np.where(straight, DIRECT, np.where(loose, PERHAPS, NEVER))
+        # Whoever comes may come over a peering that was not captured.
+        unpeered = not self.account.view.answered("ec2.describe_vpc_peering_connections")
+        loose = np.isin(way.kind, (TRANSIT, BLIND)) | (~packets.out & unpeered)
+        link = np.where(straight, DIRECT, np.where(loose, groups.PERHAPS, NEVER))
         link = np.where(across | (linked != NEVER) & ~straight, linked, link)
-        return Far(face, np.where(self._detour(packets, way, face), NEVER, link))
+        detour = np.where(within == YES, NO, self._detour(packets, way, face))
+        link = np.where((detour == PERHAPS) & (link == DIRECT), VAGUE, link)
+        return Far(face, np.where(detour == YES, NEVER, link))
 
     def _peer(self, packets: Packets, way: Way) -> tuple[Ints, Ints]:
         """Return the VPC behind the peering over which packets come or go, and the link."""
         vpcs, ways = self.account.networks.vpcs, self.ways
         here = self.account.faces.vpc[packets.face]
-        size = len(packets)
+        size, seats = len(packets), set(np.unique(here[here >= 0]).tolist())
         peer, link = np.full(size, -1, np.int64), np.full(size, NEVER, np.int64)
         for n, row in enumerate(ways.peerings):
             ends = [vpcs.get(row[f"{side}_vpc"]) for side in ("requester", "accepter")]
             for side, (mine, other) in enumerate((ends, ends[::-1])):
-                if mine < 0:
+                if mine not in seats:
                     continue
                 owner = np.full(size, n * 4 + (1 - side) * 2) + (packets.other >= self._four)
                 arrives = ~packets.out & ways.across.has(owner, packets.other)
-                met = (here == mine) & ((way.kind == PEERING) & (way.via == n) | arrives)
+                sent = packets.out & (way.kind == PEERING) & (way.via == n) & (way.usable != DENY)
+                met = (here == mine) & (sent | arrives)
                 # An inactive peering carries nothing, and no rule names a group of another Region.
                 distant = row["requester_region"] != row["accepter_region"]
                 regions = None not in (row["requester_region"], row["accepter_region"])
@@ -172,32 +178,30 @@ class End:
                 peer[met & live] = other
                 link[met & live] = NEVER if distant and regions else DIRECT
         unsure = (way.kind == PEERING) & (way.usable == UNSURE) & (peer < 0)
-        return peer, np.where(unsure, PERHAPS, link)
+        return peer, np.where(unsure, groups.PERHAPS, link)
 
     @property
     def _four(self) -> int:
         return self.account.atlas.four
 
-    def _detour(self, packets: Packets, way: Way, face: Ints) -> Bools:
+    def _detour(self, packets: Packets, way: Way, face: Ints) -> Ints:
         """Say which packets come or go through a machine in between: no group is named then."""
-        passed = np.isin(way.kind, (APPLIANCE, BALANCER))
-        known = np.flatnonzero(~packets.out & (face >= 0))
-        passed[known] = False
-        if not len(known):
-            return passed
-        silent = Notes()
-        back = packets.take(known).seen_by(face[known], packets.other[known], packets.own[known])
-        back = back.take(back.other >= 0)
-        faces = self.account.faces
-        table = self.routes.table(faces.subnet[back.face], faces.vpc[back.face])
-        lead = self.ways.judge(
-            self.routes.choose(table, back.other, back.row, silent), back, silent
-        )
-        kept = known[packets.own[known] >= 0]
-        passed[kept] = np.isin(lead.kind, (APPLIANCE, BALANCER, NAT))
-        same = faces.subnet[packets.face] == faces.subnet[np.maximum(face, 0)]
-        passed[same & (face >= 0)] = False
-        return passed
+        kind = way.kind.copy()
+        known = np.flatnonzero(~packets.out & (face >= 0) & (packets.own >= 0))
+        kind[known] = self._sent(packets.take(known), face[known])
+        # Who sends from an address that nobody is seen at may send through anything.
+        passed = np.isin(kind, (APPLIANCE, BALANCER))
+        passed[known] |= kind[known] == NAT
+        dim = (kind == BLIND) & (packets.out | (face >= 0))
+        return np.where(passed, YES, np.where(dim, PERHAPS, NO))
+
+    def _sent(self, packets: Packets, face: Ints) -> Ints:
+        """Return the kind of way by which the other end sends."""
+        faces, silent = self.account.faces, Notes()
+        back = packets.seen_by(face, packets.other, packets.own)
+        table = self.routes.table(faces.subnet[face], faces.vpc[face])
+        chosen = self.routes.choose(table, back.other, back.row, silent)
+        return self.ways.judge(chosen, back, silent).kind
 
     def _acl(
         self, packets: Packets, within: Ints, far: Far, notes: Notes

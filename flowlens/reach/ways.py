@@ -176,11 +176,15 @@ class Ways:
         private = self.private.has(np.zeros_like(packets.other), packets.other)
         notes.say("an internet gateway takes no private destination", row, private)
         bare = four & (packets.own >= 0) & (faces.mapped.at(packets.face, packets.own) < 0)
+        nat = np.array([kind == "nat_gateway" for kind in faces.kinds], bool)[packets.face]
+        # A NAT gateway's public addresses may be told by its own answer only.
+        guess = bare & nat & (not self._view.answered(_NATS))
+        bare &= ~guess
         notes.say("the interface's address has no public one", row, bare)
+        notes.say(f"the address has no known public one; {self._view.lack(_NATS)}", row, guess)
         shut = faces.shut[packets.face]
         notes.say("the interface refuses the internet (DenyAllIgwTraffic)", row, shut)
-        bits = np.where(four & (packets.own < 0), UNSURE, bits)
-        nat = np.array([kind == "nat_gateway" for kind in faces.kinds], bool)[packets.face]
+        bits = np.where(guess | (four & (packets.own < 0)), UNSURE, bits)
         subnet, vpc = faces.subnet[packets.face], faces.vpc[packets.face]
         mode = self.blocking.mode(subnet, vpc, row, notes)
         blocked = self.blocking.refuses(mode, narrow=nat)
@@ -285,7 +289,7 @@ class Ways:
             notes.say(f"{target} is not in the inventory, or has several interfaces", packets.row)
             return
         face = known[0]
-        mine = faces.own.has(np.full(len(rows), face), packets.other)
+        mine = faces.private.has(np.full(len(rows), face), packets.other)
         check = {True: DENY, False: ALLOW, None: UNSURE}[faces.check[face]]
         if check == DENY:
             notes.say(

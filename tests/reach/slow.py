@@ -259,13 +259,12 @@ class Slow:
         if end["link"] == "never":
             return "no"
         if end["link"] == "perhaps":
-            homes = self.items("describe_security_groups") or []
-            home = next((each["VpcId"] for each in homes if each["GroupId"] == group), None)
-            return "no" if home == face["VpcId"] else "unknown"
+            return "unknown"
         if end["far"] is None:
             return "unknown"
         carried = group in [each["GroupId"] for each in end["far"]["Groups"]]
-        return ("unknown" if doubt else "yes") if carried else "no"
+        vague = doubt or end["link"] == "vague"
+        return ("unknown" if vague else "yes") if carried else "no"
 
     @staticmethod
     def distant(peering: dict[str, Any]) -> bool:
@@ -550,7 +549,9 @@ class Slow:
             end["link"] = "perhaps"
         elif kind in ("transit", "unknown"):
             end["link"] = "perhaps"
-        if kind == "peering" and behind and end["link"] == "never":
+        elif not flow["out"] and self.items("describe_vpc_peering_connections") is None:
+            end["link"] = "perhaps"
+        if flow["out"] and kind == "peering" and behind and usable != "deny" and end["link"] == "never":
             peer, peering = behind
             link = "never" if self.distant(peering) else "direct"
             end |= {"far": self.holder(peer, other), "link": link}
@@ -561,21 +562,25 @@ class Slow:
                 if found and active and any(within(other, each) for each in found[1]):
                     link = "never" if self.distant(peering) else "direct"
                     end |= {"far": self.holder(found[0], other), "link": link}
-        if self.detour(face, flow, kind, end, own):
-            end["link"] = "never"
+        if not self.same_subnet(face, other):
+            detour = self.detour(flow, kind, end, own)
+            if detour:
+                end["link"] = "never"
+            elif detour is None and end["link"] == "direct":
+                end["link"] = "vague"
         return end
 
-    def detour(
-        self, face: dict[str, Any], flow: Flow, kind: str, end: dict[str, Any], own: Address
-    ) -> bool:
+    def detour(self, flow: Flow, kind: str, end: dict[str, Any], own: Address) -> bool | None:
+        """Whether packets pass a machine in between, by the route of whoever sends them."""
         far = end["far"]
-        if flow["out"] or far is None:
+        if flow["out"]:
+            return None if kind == "unknown" else kind == "appliance"
+        if far is None:
             return kind == "appliance"
-        if far["SubnetId"] == face["SubnetId"]:
-            return False
         route = self.choose(self.table(far["SubnetId"], far["VpcId"]), own)
         mirrored = {**flow, "out": True}
-        return self.lead(route, far, mirrored, (end["other"], own))[0] in ("appliance", "nat")
+        sent = self.lead(route, far, mirrored, (end["other"], own))[0]
+        return None if sent == "unknown" else sent in ("appliance", "nat")
 
     def side(self, face: dict[str, Any], flow: Flow, ends: tuple[Any, Any]) -> dict[str, Any]:
         own, other = ends
@@ -788,7 +793,8 @@ class Slow:
         if kind == "endpoint" and behind and behind["ServiceName"].endswith("dynamodb"):
             return True
         found: bool | None = mine["tracked"]
-        return found
+        dim = kind == "unknown" or (kind in ("local", "peering") and far is None)
+        return None if dim and found is False else found
 
     @staticmethod
     def log(*words: str) -> str:
