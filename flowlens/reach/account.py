@@ -141,26 +141,16 @@ class Faces:
         for n, row in enumerate(rows):
             if row["instance_id"]:
                 self.instances.setdefault(row["instance_id"], []).append(n)
-        private = [
-            (n, *run)
-            for n, row in enumerate(rows)
-            for text in (*row["addresses"], *row["prefixes"])
-            if (run := atlas.run(text))
-        ]
-        public = [
-            (n, *run)
-            for n, row in enumerate(rows)
-            for text in row["public_addresses"]
-            if (run := atlas.run(text))
-        ]
+        private = _held(atlas, rows, "addresses", "prefixes")
+        public = _held(atlas, rows, "public_addresses")
         self.private = Runs(atlas.size, private)
         self.own = Runs(atlas.size, [*private, *public])
         self.holders = Holders(
             atlas.size,
-            [(int(self.vpc[n]), *run, n) for n, *run in private if self.vpc[n] >= 0],
+            [(int(self.vpc[n]), low, high, n) for n, low, high in private if self.vpc[n] >= 0],
         )
-        self.anywhere = Holders(atlas.size, [(0, *run, n) for n, *run in private])
-        self.public = Holders(atlas.size, [(0, *run, n) for n, *run in public])
+        self.anywhere = Holders(atlas.size, [(0, low, high, n) for n, low, high in private])
+        self.public = Holders(atlas.size, [(0, low, high, n) for n, low, high in public])
         mapped = [*self._mapped(view, rows), *((n, text, text) for n, text in _public(rows))]
         self.mapped = Holders(
             atlas.size,
@@ -202,6 +192,17 @@ class Faces:
                 n = self.ids.get(name)
                 if n >= 0:
                     yield from ((n, each["private"], each["public"]) for each in row["mapped"])
+
+
+def _held(atlas: Atlas, rows: Iterable[Row], *columns: str) -> list[tuple[int, int, int]]:
+    """Return the runs of the addresses of each interface."""
+    return [
+        (n, *run)
+        for n, row in enumerate(rows)
+        for column in columns
+        for text in row[column]
+        if (run := atlas.run(text))
+    ]
 
 
 def _public(rows: Iterable[Row]) -> Iterator[tuple[int, str]]:

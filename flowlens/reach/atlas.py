@@ -93,7 +93,7 @@ class Atlas:
     def inner(self, text: str) -> str | None:
         """Return the IPv4 address in the last 32 bits of an IPv6 one; None if it is none."""
         packed = _pack(text)
-        return packed and socket.inet_ntoa(packed[12:])
+        return socket.inet_ntoa(packed[12:]) if packed else None
 
     def locate(self, addresses: pl.Series) -> Ints:
         """Return the place of each address; -1 where the text is none.

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens.inventory.model import Inventory
+from flowlens.reach import groups
 from flowlens.reach.account import TRACKED, Account
 from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import ALLOW, UNSURE
@@ -47,7 +48,7 @@ def evaluate(flows: pl.DataFrame, inventory: Inventory) -> pl.DataFrame:
     Raises:
         UsageError: a column holds what it cannot hold.
     """
-    frame = tidy(flows)
+    frame = tidy(flows.lazy().collect())
     accounts = _accounts(inventory)
     times = pl.Series("times", accounts.views.times, dtype=FLOWS["at"])
     slot = sum(
@@ -178,7 +179,8 @@ def _tracked(end: End, packets: Packets, met: Met) -> Ints:
     at_endpoint = met.way.kind == ENDPOINT
     kept |= at_endpoint & dynamo[np.where(at_endpoint, met.way.via, -1)]
     # Behind an unknown route, or at an unknown interface, may be what is always tracked.
-    dim = (met.way.kind == BLIND) | (np.isin(met.way.kind, (LOCAL, PEERING)) & (met.far.face < 0))
+    dim = (met.way.kind == BLIND) | (met.far.link == groups.PERHAPS)
+    dim |= np.isin(met.way.kind, (LOCAL, PEERING)) & (met.far.face < 0)
     return np.where(kept, 1, np.where(dim & (met.groups.tracked == 0), -1, met.groups.tracked))
 
 

@@ -11,6 +11,7 @@ from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import Bools
 from flowlens.reach.packets import ICMP, ICMP6, Packets, answer
 from flowlens.reach.schema import FLOWS
+from flowlens.words import PROTOCOLS
 
 __all__ = ["Asked", "distinct", "tidy"]
 
@@ -41,6 +42,8 @@ def tidy(flows: pl.DataFrame) -> pl.DataFrame:
     for name, dtype in FLOWS.items():
         if name not in flows.columns:
             columns.append(pl.lit(None, dtype=dtype).alias(name))
+        elif dtype.is_integer():
+            columns.append(_integer(name, flows.schema[name]).cast(dtype))
         elif flows.schema[name] == pl.Datetime("ms", "UTC") or name != "at":
             columns.append(pl.col(name).cast(dtype))
         else:
@@ -53,6 +56,16 @@ def tidy(flows: pl.DataFrame) -> pl.DataFrame:
     _check(frame, "direction", ("egress", "ingress"))
     _check(frame, "role", ("initiate", "reply"))
     return frame.with_columns(pl.col("role").fill_null("initiate"))
+
+
+def _integer(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Return a column's integers: a negative one is none, a protocol may have its name."""
+    column = pl.col(name)
+    if name == "protocol" and dtype == pl.String:
+        column = column.str.to_lowercase().replace({word: str(n) for n, word in PROTOCOLS.items()})
+    if dtype == pl.String:
+        column = column.cast(pl.Int64)
+    return column if dtype == pl.Null else pl.when(column >= 0).then(column)
 
 
 def _moment(dtype: pl.DataType) -> pl.Expr:

@@ -164,8 +164,8 @@ class Groups:
         for name, rows in parts(owner, len(owner) or 1):
             for group in self._account.faces.of(name // 2):
                 turns.setdefault((group, bool(name % 2)), []).append(rows)
-        for (group, out), rows in turns.items():
-            whole = np.concatenate(rows)
+        for (group, out), held in turns.items():
+            whole = np.concatenate(held)
             step = max(1, _CELLS // max(1, len(self._sides.get((group, out), self._nothing).book)))
             for at in range(0, len(whole), step):
                 yield group, out, whole[at : at + step]
@@ -177,21 +177,20 @@ class Groups:
         place = packets.other[of]
         fits = side.book.fits(packets.protocol[of], asked.a[which], asked.b[which])
         inside = fits & side.book.inside(place)
-        for column in np.flatnonzero(side.list >= 0):
+        for column in np.flatnonzero(side.list >= 0).tolist():
             inside[:, column] &= self._member(int(side.list[column]))[place]
         named = np.flatnonzero(side.group >= 0)
         if len(named):
             yes, perhaps = self._carries(side, named, far.take(of))
             inside[:, named] &= yes
             perhaps &= fits[:, named]
-            for n in np.flatnonzero(perhaps.any(axis=0)):
+            for n in np.flatnonzero(perhaps.any(axis=0)).tolist():
                 tally.doubt(self._whom(side, named[n]), which[perhaps[:, n]])
-        for column, why in enumerate(side.doubts):
-            if why and side.group[column] < 0:
-                safe = side.public[column] & self._private.has(np.zeros_like(place), place)
-                blank = side.book.unreadable[column]
-                tally.doubt(why, which[(inside[:, column] | blank) & ~safe])
-                inside[:, column] = False
+        for n, why in enumerate(side.doubts):
+            if why and side.group[n] < 0:
+                safe = side.public[n] & self._private.has(np.zeros_like(place), place)
+                tally.doubt(why, which[(inside[:, n] | side.book.unreadable[n]) & ~safe])
+                inside[:, n] = False
         tally.hit(which, inside, side)
 
     def _member(self, number: int) -> Bools:

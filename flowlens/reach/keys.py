@@ -44,7 +44,8 @@ def among(keys: Ints, held: Ints) -> Bools:
     """
     if not len(held):
         return np.zeros(keys.shape, bool)
-    return held[np.minimum(np.searchsorted(held, keys), len(held) - 1)] == keys
+    found: Bools = held[np.minimum(np.searchsorted(held, keys), len(held) - 1)] == keys
+    return found
 
 
 class Runs:
@@ -75,7 +76,8 @@ class Runs:
             return np.zeros(len(owner), bool)
         key = owner * self._size + place
         at = np.searchsorted(self._starts, key, "right") - 1
-        return (at >= 0) & (key < self._ends[at]) & (owner >= 0) & (place >= 0)
+        found: Bools = (at >= 0) & (key < self._ends[at]) & (owner >= 0) & (place >= 0)
+        return found
 
     def knows(self, owner: Ints) -> Bools:
         """Say whether anything belongs to the owner."""

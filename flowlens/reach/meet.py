@@ -108,6 +108,8 @@ class End:
         # What stays in a subnet asks no route table, where there is one at all.
         stays = (within == YES) & (table >= 0)
         way.kind[stays], way.usable[stays] = LOCAL, ALLOW
+        may = (within == PERHAPS) & near & (way.kind != LOCAL)
+        way.kind[may], way.usable[may] = BLIND, UNSURE
         far = self._far(packets, way, near, within)
         outward, inward = self._acl(packets, within, far, notes)
         return Met(
@@ -126,7 +128,8 @@ class End:
         faces, nets = self.account.faces, self.account.networks
         vpc = faces.vpc[packets.face]
         held = faces.holders.at(vpc, packets.other) != -1
-        return nets.blocks.has(vpc, packets.other) | held
+        found: Bools = nets.blocks.has(vpc, packets.other) | held
+        return found
 
     def _within(self, packets: Packets, near: Bools) -> Ints:
         faces, nets = self.account.faces, self.account.networks

@@ -112,7 +112,7 @@ class Permits:
         found = self._states.get(name)
         if name and found is None:
             return self._view.answered(_PEERINGS)
-        return bool(found) and (found["state"] != "active" or _distant(found))
+        return found is not None and (found["state"] != "active" or _distant(found))
 
     def doubt(self, row: Row) -> str | None:
         """Say what of a rule cannot be read; None where all can."""

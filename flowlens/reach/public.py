@@ -72,7 +72,8 @@ class Blocking:
 
     def refuses(self, mode: Ints, *, narrow: Bools) -> Bools:
         """Say what is refused; `narrow` tells what only ever lets connections out."""
-        return (mode == BOTH) | ((mode == INGRESS) & ~narrow)
+        found: Bools = (mode == BOTH) | ((mode == INGRESS) & ~narrow)
+        return found
 
 
 def _scope(row: Row) -> tuple[str | None, str | None]:

@@ -75,7 +75,8 @@ class Routes:
         return Runs(self._atlas.size, found)
 
     def _add(self, table: int, row: Row) -> None:
-        name, blocks = row["cidr"], [row["cidr"]]
+        name = row["cidr"]
+        blocks: list[str] | None = [row["cidr"]]
         rank = _PROPAGATED if row["origin"] in _ANNOUNCED else _STATIC
         if row["prefix_list_id"]:
             name, rank = row["prefix_list_id"], _LISTED

@@ -82,7 +82,8 @@ class Rulebook:
 
     def inside(self, place: Ints) -> Bools:
         """Return which rules' blocks hold which places."""
-        return (place[:, None] >= self.run[0]) & (place[:, None] < self.run[1])
+        found: Bools = (place[:, None] >= self.run[0]) & (place[:, None] < self.run[1])
+        return found
 
     @property
     def unreadable(self) -> Bools:
@@ -95,7 +96,7 @@ class Rulebook:
         return tuple(
             np.unique(np.concatenate([low[mine], high[mine] + 1])).tolist()
             for low, high in (self.a, self.b)
-        )  # type: ignore[return-value]
+        )
 
 
 def parts(owner: Ints, height: int) -> Iterator[tuple[int, Ints]]:

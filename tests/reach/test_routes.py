@@ -1,13 +1,9 @@
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import World, face, flow, judge, route, rule
-
 from flowlens.inventory import Inventory
+from tests.reach.accounts import World, entry, face, flow, judge, route, rule
 
 VGW = {"Origin": "EnableVgwRoutePropagation"}
 
@@ -100,7 +96,10 @@ def test_r06_local_beats_propagated_routes_even_longer_ones(world: World) -> Non
         ([route("172.20.0.0/16", "tgw-1"), route("172.20.1.0/24", "vgw-1", **VGW)], None),
         ([route("pl-x", "tgw-1"), route("10.9.0.0/16", "vgw-1", **VGW)], "tgw-1"),
         ([route("pl-x", "vgw-1"), route("10.9.0.0/16", "tgw-1")], "tgw-1"),
-        ([route("10.9.0.0/16", "vgw-1", Origin="Advertisement"), route("10.9.0.0/16", "tgw-1")], "tgw-1"),
+        (
+            [route("10.9.0.0/16", "vgw-1", Origin="Advertisement"), route("10.9.0.0/16", "tgw-1")],
+            "tgw-1",
+        ),
     ],
     ids=["r07-static", "other", "r09-list", "r10-static-list", "r60-route-server"],
 )
@@ -158,7 +157,9 @@ def test_r36_a_gateway_endpoint_takes_tcp_and_pings(
 def test_r37_a_vpce_route_may_be_a_load_balancers(world: World) -> None:
     """A Gateway Load Balancer endpoint passes packets to appliances: unknown beyond."""
     endpoint = {**world.items("describe_vpc_endpoints")[0], "VpcEndpointId": "vpce-lb"}
-    world.items("describe_vpc_endpoints").append({**endpoint, "VpcEndpointType": "GatewayLoadBalancer"})
+    world.items("describe_vpc_endpoints").append(
+        {**endpoint, "VpcEndpointType": "GatewayLoadBalancer"}
+    )
     assert routed(world, route("203.0.113.0/24", "vpce-lb")) == ("203.0.113.0/24", "vpce-lb", True)
     assert world.one()["end_to_end"] == "unknown"
 
@@ -233,7 +234,11 @@ def test_r24_r25_the_gateways_own_subnet_needs_a_way_out(world: World) -> None:
     """Without a route of its own to the internet the gateway leads nowhere."""
     world.items("describe_route_tables")[1]["Routes"] = [route("10.0.0.0/16", "local")]
     row = world.one()
-    assert (row["verdict"], row["end_to_end"], row["blocked_by"]) == ("allow", "deny", ["nat_route"])
+    assert (row["verdict"], row["end_to_end"], row["blocked_by"]) == (
+        "allow",
+        "deny",
+        ["nat_route"],
+    )
     assert (row["forward"], row["route_usable"]) == ("ACCEPT", True)
 
 
@@ -264,7 +269,11 @@ def test_r30_r31_a_peering_needs_both_sides(world: World) -> None:
     assert world.one(to="172.16.1.10")["end_to_end"] == "allow"
     world.items("describe_route_tables")[2]["Routes"].pop()
     row = world.one(to="172.16.1.10")
-    assert (row["verdict"], row["end_to_end"], row["blocked_by"]) == ("allow", "deny", ["far_route"])
+    assert (row["verdict"], row["end_to_end"], row["blocked_by"]) == (
+        "allow",
+        "deny",
+        ["far_route"],
+    )
     world.items("describe_vpc_peering_connections")[0]["Status"]["Code"] = "deleted"
     assert world.one(to="172.16.1.10")["blocked_by"] == ["route"]
 
@@ -330,7 +339,9 @@ def test_r41_r45_block_public_access(
 def test_r45_the_subnets_own_state_counts(world: World) -> None:
     """What the subnet says of itself needs no list of exclusions."""
     block(world, "block-bidirectional")
-    world.items("describe_subnets")[0]["BlockPublicAccessStates"] = {"InternetGatewayBlockMode": "off"}
+    world.items("describe_subnets")[0]["BlockPublicAccessStates"] = {
+        "InternetGatewayBlockMode": "off"
+    }
     assert world.one(face="eni-p")["verdict"] == "allow"
 
 
@@ -345,7 +356,9 @@ def test_r46_a_nat_gateway_drops_what_nobody_asked_for(world: World) -> None:
     """Its interface accepts and logs it all the same."""
     row = world.one(face="eni-nat", origin="203.0.113.5")
     assert (row["forward"], row["verdict"], row["blocked_by"]) == ("ACCEPT", "deny", ["interface"])
-    answer = world.one(face="eni-nat", origin="203.0.113.5", role="reply", src_port=443, dst_port=2000)
+    answer = world.one(
+        face="eni-nat", origin="203.0.113.5", role="reply", src_port=443, dst_port=2000
+    )
     assert (answer["verdict"], answer["forward"]) == ("allow", "ACCEPT")
 
 
@@ -383,8 +396,6 @@ def test_the_whole_way_inside(world: World) -> None:
 
 def test_n21_n23_the_gateways_acl_is_asked_four_times(world: World) -> None:
     """In from the client, out to the world, back in, and out to the client's port."""
-    from conftest import entry
-
     good = [
         entry(1, "allow", "6", CidrBlock="10.0.1.0/24", ports=(443, 443)),
         entry(1, "allow", "6", out=True, CidrBlock="203.0.113.0/24", ports=(443, 443)),
@@ -415,6 +426,9 @@ def test_the_interface_may_be_named_by_its_address(world: World) -> None:
     """Without an id, the one interface that holds the near address is meant."""
     named, unnamed = world.ask(flow(), flow(interface_id=None))
     assert unnamed == named
-    assert judge(Inventory.of([world.capture()]), flow(interface_id=None, src="10.0.1.99"))[0][
-        "verdict"
-    ] == "unknown"
+    assert (
+        judge(Inventory.of([world.capture()]), flow(interface_id=None, src="10.0.1.99"))[0][
+            "verdict"
+        ]
+        == "unknown"
+    )
