@@ -88,7 +88,8 @@ class Rulebook:
     @property
     def unreadable(self) -> Bools:
         """Which rules have a protocol that cannot be read."""
-        return self.protocol == UNREADABLE
+        found: Bools = self.protocol == UNREADABLE
+        return found
 
     def cuts(self, number: int) -> tuple[list[int], list[int]]:
         """Return the bounds that rules for a protocol draw between ports or types, and codes."""
