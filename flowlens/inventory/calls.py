@@ -126,6 +126,11 @@ _EC2 = (
         "VpcBlockPublicAccessOptions",
         "ec2:DescribeVpcBlockPublicAccessOptions",
     ),
+    Call(
+        "ec2.describe_vpc_block_public_access_exclusions",
+        "VpcBlockPublicAccessExclusions",
+        "ec2:DescribeVpcBlockPublicAccessExclusions",
+    ),
 )
 
 _OTHERS = (

@@ -87,7 +87,10 @@ def _machines(table: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
 
 def _lambdas(table: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
     """Claim every function with the interface's subnet and exactly its groups, in any version."""
-    mine = table.filter(pl.col("kind") == "lambda").with_columns(_set("groups"))
+    every = table.filter(pl.col("kind") == "lambda")
+    # Without its own subnet and groups an interface fits nobody, which does not mean none.
+    bare = pl.col("groups").is_null() | pl.col("subnet_id").is_null()
+    mine = every.filter(~bare).with_columns(_set("groups"))
     functions = (
         # Functions of a capacity provider use its network, not their own VpcConfig.
         inventory.functions.filter(pl.col("provider").is_null())
@@ -98,7 +101,13 @@ def _lambdas(table: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
         mine, functions, ["capture", "subnet_id", "groups"], "no function has this combination"
     )
     seen = claims.filter(pl.col("capture").is_in(inventory.answered(_FUNCTIONS)))
-    return pl.concat([seen, _lacking(mine, _FUNCTIONS, inventory)])
+    blank = _claim(
+        every.filter(bare),
+        owner=_UNNAMED,
+        certainty=pl.lit("unknown"),
+        why=pl.lit("its subnet or its groups are not in the answer"),
+    )
+    return pl.concat([seen, _lacking(mine, _FUNCTIONS, inventory), blank])
 
 
 def _providers(table: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
@@ -116,12 +125,16 @@ def _providers(table: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
     claims = _candidates(
         tagged, listed, ["capture", "provider"], "no function uses this capacity provider"
     )
-    seen = claims.filter(pl.col("capture").is_in(inventory.answered(_FUNCTIONS)))
+    # Either answer names the functions of a provider, but only the list of all says "none".
+    whole = pl.col("capture").is_in(inventory.answered(_FUNCTIONS))
+    named = whole | (pl.col("owner").list.len() > 0)
+    seen = claims.filter(named)
+    left = tagged.join(seen, on=["capture", "interface_id"], how="anti")
     untagged = mine.filter(pl.col("provider").is_null())
     return pl.concat(
         [
             seen,
-            _lacking(tagged, _FUNCTIONS, inventory),
+            _lacking(left, _FUNCTIONS, inventory),
             _claim(
                 untagged,
                 owner=_UNNAMED,

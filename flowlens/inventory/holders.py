@@ -11,6 +11,7 @@ from flowlens.inventory.pick import (
     at,
     each,
     ids,
+    pairs,
     struct,
     structs,
     tag,
@@ -30,6 +31,7 @@ INTERFACES = Shape(
         "RequesterId": TEXT,
         "RequesterManaged": FLAG,
         "SourceDestCheck": FLAG,
+        "DenyAllIgwTraffic": FLAG,
         "Groups": structs("GroupId"),
         "PrivateIpAddress": TEXT,
         "PrivateIpAddresses": structs(
@@ -53,6 +55,7 @@ INTERFACES = Shape(
         pl.col("RequesterId").alias("requester_id"),
         pl.col("RequesterManaged").alias("requester_managed"),
         pl.col("SourceDestCheck").alias("source_dest_check"),
+        pl.col("DenyAllIgwTraffic").alias("shut"),
         # No list at all is not the same as an empty one: a NAT gateway has no groups.
         pl.when(pl.col("Groups").is_not_null()).then(ids("Groups", "GroupId")).alias("groups"),
         pl.concat_list(
@@ -67,6 +70,21 @@ INTERFACES = Shape(
             each("PrivateIpAddresses", "Association.PublicIp"),
             each("PrivateIpAddresses", "Association.CarrierIp"),
         ).alias("public_addresses"),
+        # Traffic to the internet needs a public address of the very private one (user guide of
+        # VPC, "Internet gateways").
+        pl.concat_list(
+            pairs("PrivateIpAddresses", "PrivateIpAddress", "Association.PublicIp"),
+            pl.when(at("Association.PublicIp").is_not_null())
+            .then(
+                pl.concat_list(
+                    pl.struct(
+                        pl.col("PrivateIpAddress").alias("private"),
+                        at("Association.PublicIp").alias("public"),
+                    )
+                )
+            )
+            .otherwise(pl.lit([], dtype=pl.List(pl.Struct({"private": TEXT, "public": TEXT})))),
+        ).alias("mapped"),
         pl.concat_list(
             each("Ipv4Prefixes", "Ipv4Prefix"), each("Ipv6Prefixes", "Ipv6Prefix")
         ).alias("prefixes"),

@@ -9,13 +9,34 @@ from flowlens.inventory.pick import (
     Shape,
     at,
     each,
+    held,
     ids,
+    pairs,
     struct,
     structs,
     tag,
 )
 
-__all__ = ["ELASTIC", "ENDPOINTS", "ENTRIES", "GATEWAYS", "LISTS", "PEERINGS", "SUBNETS", "VPCS"]
+__all__ = [
+    "BLOCKING",
+    "EGRESS_ONLY",
+    "ELASTIC",
+    "ENDPOINTS",
+    "ENTRIES",
+    "EXCLUSIONS",
+    "GATEWAYS",
+    "INTERNET_GATEWAYS",
+    "LISTS",
+    "PEERINGS",
+    "SUBNETS",
+    "VPCS",
+]
+
+# A block that was taken away stays in the answer for a while, in another state.
+_LIVE = ("associated", "associating")
+_SIX = held("Ipv6CidrBlockAssociationSet", "Ipv6CidrBlock", "Ipv6CidrBlockState.State", _LIVE)
+_SIX_TYPE = structs("Ipv6CidrBlock", Ipv6CidrBlockState=struct("State"))
+_BLOCKED = struct("InternetGatewayBlockMode")
 
 VPCS = Shape(
     "ec2.describe_vpcs",
@@ -23,8 +44,9 @@ VPCS = Shape(
         "VpcId": TEXT,
         "OwnerId": TEXT,
         "CidrBlock": TEXT,
-        "CidrBlockAssociationSet": structs("CidrBlock"),
-        "Ipv6CidrBlockAssociationSet": structs("Ipv6CidrBlock"),
+        "CidrBlockAssociationSet": structs("CidrBlock", CidrBlockState=struct("State")),
+        "Ipv6CidrBlockAssociationSet": _SIX_TYPE,
+        "BlockPublicAccessStates": _BLOCKED,
         "Tags": TAGS,
     },
     (
@@ -32,11 +54,13 @@ VPCS = Shape(
         pl.col("OwnerId").alias("owner_id"),
         pl.concat_list(
             pl.concat_list(pl.col("CidrBlock")).list.drop_nulls(),
-            each("CidrBlockAssociationSet", "CidrBlock"),
-            each("Ipv6CidrBlockAssociationSet", "Ipv6CidrBlock"),
+            held("CidrBlockAssociationSet", "CidrBlock", "CidrBlockState.State", _LIVE),
+            _SIX,
         )
         .list.unique(maintain_order=True)
         .alias("cidrs"),
+        pl.col("CidrBlock").alias("primary"),
+        at("BlockPublicAccessStates.InternetGatewayBlockMode").alias("blocked"),
         tag("Name", column="Tags").alias("name"),
     ),
 )
@@ -49,7 +73,8 @@ SUBNETS = Shape(
         "VpcId": TEXT,
         "AvailabilityZoneId": TEXT,
         "CidrBlock": TEXT,
-        "Ipv6CidrBlockAssociationSet": structs("Ipv6CidrBlock"),
+        "Ipv6CidrBlockAssociationSet": _SIX_TYPE,
+        "BlockPublicAccessStates": _BLOCKED,
         "Tags": TAGS,
     },
     (
@@ -58,8 +83,9 @@ SUBNETS = Shape(
         pl.col("AvailabilityZoneId").alias("az_id"),
         pl.concat_list(
             pl.concat_list(pl.col("CidrBlock")).list.drop_nulls(),
-            each("Ipv6CidrBlockAssociationSet", "Ipv6CidrBlock"),
+            _SIX,
         ).alias("cidrs"),
+        at("BlockPublicAccessStates.InternetGatewayBlockMode").alias("blocked"),
         tag("Name", column="Tags").alias("name"),
     ),
 )
@@ -73,6 +99,8 @@ GATEWAYS = Shape(
         "SubnetId": TEXT,
         "State": TEXT,
         "ConnectivityType": TEXT,
+        "AvailabilityMode": TEXT,
+        "RouteTableId": TEXT,
         "NatGatewayAddresses": structs("NetworkInterfaceId", "PrivateIp", "PublicIp"),
     },
     (
@@ -81,9 +109,12 @@ GATEWAYS = Shape(
         pl.col("SubnetId").alias("subnet_id"),
         pl.col("State").alias("state"),
         pl.col("ConnectivityType").alias("connectivity"),
+        pl.col("AvailabilityMode").alias("availability"),
+        pl.col("RouteTableId").alias("route_table_id"),
         ids("NatGatewayAddresses", "NetworkInterfaceId").alias("interfaces"),
         ids("NatGatewayAddresses", "PrivateIp").alias("addresses"),
         ids("NatGatewayAddresses", "PublicIp").alias("public_addresses"),
+        pairs("NatGatewayAddresses", "PrivateIp", "PublicIp").alias("mapped"),
     ),
 )
 
@@ -148,7 +179,29 @@ ENTRIES = Shape(
 )
 
 
-_SIDE = struct("VpcId", "OwnerId", "Region", CidrBlockSet=structs("CidrBlock"))
+_SIDE = struct(
+    "VpcId",
+    "OwnerId",
+    "Region",
+    "CidrBlock",
+    CidrBlockSet=structs("CidrBlock"),
+    Ipv6CidrBlockSet=structs("Ipv6CidrBlock"),
+)
+
+
+def _blocks(side: str) -> pl.Expr:
+    """Return the address blocks of one side of a peering."""
+    return (
+        pl.concat_list(
+            pl.concat_list(at(f"{side}.CidrBlock")).list.drop_nulls(),
+            each(at(f"{side}.CidrBlockSet"), "CidrBlock"),
+            each(at(f"{side}.Ipv6CidrBlockSet"), "Ipv6CidrBlock"),
+        )
+        .list.unique(maintain_order=True)
+        .fill_null(pl.lit([], dtype=pl.List(pl.String)))
+    )
+
+
 PEERINGS = Shape(
     "ec2.describe_vpc_peering_connections",
     {
@@ -162,21 +215,58 @@ PEERINGS = Shape(
         at("Status.Code").alias("state"),
         at("RequesterVpcInfo.VpcId").alias("requester_vpc"),
         at("RequesterVpcInfo.Region").alias("requester_region"),
-        each(at("RequesterVpcInfo.CidrBlockSet"), "CidrBlock").alias("requester_cidrs"),
+        _blocks("RequesterVpcInfo").alias("requester_cidrs"),
         at("AccepterVpcInfo.VpcId").alias("accepter_vpc"),
         at("AccepterVpcInfo.Region").alias("accepter_region"),
-        each(at("AccepterVpcInfo.CidrBlockSet"), "CidrBlock").alias("accepter_cidrs"),
+        _blocks("AccepterVpcInfo").alias("accepter_cidrs"),
     ),
 )
 
 
 ELASTIC = Shape(
     "ec2.describe_addresses",
-    {"AllocationId": TEXT, "PublicIp": TEXT, "NetworkInterfaceId": TEXT, "InstanceId": TEXT},
+    {
+        "AllocationId": TEXT,
+        "PublicIp": TEXT,
+        "NetworkInterfaceId": TEXT,
+        "InstanceId": TEXT,
+        "PrivateIpAddress": TEXT,
+    },
     (
         pl.col("AllocationId").alias("allocation_id"),
         pl.col("PublicIp").alias("address"),
         pl.col("NetworkInterfaceId").alias("interface_id"),
         pl.col("InstanceId").alias("instance_id"),
+        pl.col("PrivateIpAddress").alias("private"),
+    ),
+)
+
+
+_DOORS = held("Attachments", "VpcId", "State", ("available", "attached"))
+_ATTACHED = structs("VpcId", "State")
+INTERNET_GATEWAYS = Shape(
+    "ec2.describe_internet_gateways",
+    {"InternetGatewayId": TEXT, "Attachments": _ATTACHED},
+    (pl.col("InternetGatewayId").alias("gateway_id"), _DOORS.alias("vpcs")),
+)
+EGRESS_ONLY = Shape(
+    "ec2.describe_egress_only_internet_gateways",
+    {"EgressOnlyInternetGatewayId": TEXT, "Attachments": _ATTACHED},
+    (pl.col("EgressOnlyInternetGatewayId").alias("gateway_id"), _DOORS.alias("vpcs")),
+)
+
+
+BLOCKING = Shape(
+    "ec2.describe_vpc_block_public_access_options",
+    {"InternetGatewayBlockMode": TEXT},
+    (pl.col("InternetGatewayBlockMode").alias("mode"),),
+)
+EXCLUSIONS = Shape(
+    "ec2.describe_vpc_block_public_access_exclusions",
+    {"ResourceArn": TEXT, "InternetGatewayExclusionMode": TEXT, "State": TEXT},
+    (
+        pl.col("ResourceArn").str.extract(r"([^/]+)$", 1).alias("resource_id"),
+        pl.col("InternetGatewayExclusionMode").alias("mode"),
+        pl.col("State").alias("state"),
     ),
 )

@@ -17,7 +17,9 @@ __all__ = [
     "Shape",
     "at",
     "each",
+    "held",
     "ids",
+    "pairs",
     "struct",
     "structs",
     "tag",
@@ -69,6 +71,28 @@ def each(column: str | pl.Expr, path: str) -> pl.Expr:
 def ids(column: str | pl.Expr, path: str) -> pl.Expr:
     """Return `each` as a set: sorted, without repetitions."""
     return each(column, path).list.unique().list.sort()
+
+
+def pairs(column: str, private: str, public: str) -> pl.Expr:
+    """Return which private address has which public one, of the members that have both."""
+    one, other = pl.element(), pl.element()
+    for name in private.split("."):
+        one = one.struct.field(name)
+    for name in public.split("."):
+        other = other.struct.field(name)
+    both = pl.struct(one.alias("private"), other.alias("public"))
+    known = one.is_not_null() & other.is_not_null()
+    empty = pl.lit([], dtype=pl.List(pl.Struct({"private": TEXT, "public": TEXT})))
+    return pl.col(column).list.eval(both.filter(known)).fill_null(empty)
+
+
+def held(column: str, path: str, state: str, kept: tuple[str, ...]) -> pl.Expr:
+    """Return `each` without the members whose state is another one; no state says no."""
+    said = pl.element()
+    for name in state.split("."):
+        said = said.struct.field(name)
+    members = pl.col(column).list.eval(pl.element().filter(said.is_in(kept).fill_null(value=True)))
+    return each(members, path)
 
 
 def tag(*names: str, column: str | pl.Expr = "TagSet") -> pl.Expr:

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from flowlens.inventory.pick import FLAG, TEXT, WHOLE, Shape, at, ids, struct, structs
+from flowlens.inventory.pick import FLAG, TEXT, WHOLE, Shape, at, held, ids, struct, structs
 
-__all__ = ["NACLS", "ROUTES", "RULES"]
+__all__ = ["ACLS", "NACLS", "PERMISSIONS", "ROUTES", "RULES", "SECURITY_GROUPS", "TABLES"]
 
 _ROUTE = pl.col("Routes").struct.field
 _TARGETS = (
@@ -19,14 +19,33 @@ _TARGETS = (
     "CarrierGatewayId",
     "CoreNetworkArn",
 )
+# An association that is not made yet, or not any more, counts for nothing (user guide of VPC,
+# "Subnet route tables"; RouteTableAssociationState).
+_MADE = ("Associations", "SubnetId", "AssociationState.State", ("associated",))
+_SUBNETS = held(*_MADE).list.unique().list.sort()
+_MAIN = (
+    held("Associations", "Main", "AssociationState.State", ("associated",))
+    .list.eval(pl.element().cast(pl.Boolean))
+    .list.any()
+    .fill_null(value=False)
+)
+_ASSOCIATIONS = structs("SubnetId", "GatewayId", Main=FLAG, AssociationState=struct("State"))
+TABLES = Shape(
+    "ec2.describe_route_tables",
+    {"RouteTableId": TEXT, "VpcId": TEXT, "Associations": _ASSOCIATIONS},
+    (
+        pl.col("RouteTableId").alias("route_table_id"),
+        pl.col("VpcId").alias("vpc_id"),
+        _SUBNETS.alias("subnets"),
+        _MAIN.alias("main"),
+    ),
+)
 ROUTES = Shape(
     "ec2.describe_route_tables",
     {
         "RouteTableId": TEXT,
         "VpcId": TEXT,
-        "Associations": structs(
-            "SubnetId", "GatewayId", Main=FLAG, AssociationState=struct("State")
-        ),
+        "Associations": _ASSOCIATIONS,
         "Routes": structs(
             "DestinationCidrBlock",
             "DestinationIpv6CidrBlock",
@@ -39,12 +58,8 @@ ROUTES = Shape(
     (
         pl.col("RouteTableId").alias("route_table_id"),
         pl.col("VpcId").alias("vpc_id"),
-        ids("Associations", "SubnetId").alias("subnets"),
-        pl.col("Associations")
-        .list.eval(pl.element().struct.field("Main"))
-        .list.any()
-        .fill_null(value=False)
-        .alias("main"),
+        _SUBNETS.alias("subnets"),
+        _MAIN.alias("main"),
         pl.coalesce(_ROUTE("DestinationCidrBlock"), _ROUTE("DestinationIpv6CidrBlock")).alias(
             "cidr"
         ),
@@ -69,7 +84,9 @@ RULES = Shape(
         "CidrIpv4": TEXT,
         "CidrIpv6": TEXT,
         "PrefixListId": TEXT,
-        "ReferencedGroupInfo": struct("GroupId", "VpcPeeringConnectionId"),
+        "ReferencedGroupInfo": struct(
+            "GroupId", "VpcPeeringConnectionId", "PeeringStatus", "VpcId", "UserId"
+        ),
         "Description": TEXT,
     },
     (
@@ -82,7 +99,59 @@ RULES = Shape(
         pl.coalesce("CidrIpv4", "CidrIpv6").alias("cidr"),
         pl.col("PrefixListId").alias("prefix_list_id"),
         at("ReferencedGroupInfo.GroupId").alias("referenced_group"),
+        at("ReferencedGroupInfo.VpcPeeringConnectionId").alias("peering_id"),
+        at("ReferencedGroupInfo.PeeringStatus").alias("peering_state"),
         pl.col("Description").alias("description"),
+    ),
+)
+
+
+SECURITY_GROUPS = Shape(
+    "ec2.describe_security_groups",
+    {"GroupId": TEXT, "VpcId": TEXT, "OwnerId": TEXT, "GroupName": TEXT},
+    (
+        pl.col("GroupId").alias("group_id"),
+        pl.col("VpcId").alias("vpc_id"),
+        pl.col("OwnerId").alias("owner_id"),
+        pl.col("GroupName").alias("name"),
+    ),
+)
+
+
+_PERMISSIONS = structs(
+    "IpProtocol",
+    FromPort=WHOLE,
+    ToPort=WHOLE,
+    IpRanges=structs("CidrIp"),
+    Ipv6Ranges=structs("CidrIpv6"),
+    PrefixListIds=structs("PrefixListId"),
+    UserIdGroupPairs=structs("GroupId", "VpcPeeringConnectionId", "PeeringStatus"),
+)
+#: The same rules as older tools capture them: without ids of their own, several in one.
+PERMISSIONS = Shape(
+    "ec2.describe_security_groups",
+    {"GroupId": TEXT, "IpPermissions": _PERMISSIONS, "IpPermissionsEgress": _PERMISSIONS},
+    (
+        pl.col("GroupId").alias("group_id"),
+        pl.col("IpPermissions").alias("ingress"),
+        pl.col("IpPermissionsEgress").alias("egress"),
+    ),
+)
+
+
+ACLS = Shape(
+    "ec2.describe_network_acls",
+    {
+        "NetworkAclId": TEXT,
+        "VpcId": TEXT,
+        "IsDefault": FLAG,
+        "Associations": structs("SubnetId"),
+    },
+    (
+        pl.col("NetworkAclId").alias("nacl_id"),
+        pl.col("VpcId").alias("vpc_id"),
+        pl.col("IsDefault").alias("default"),
+        ids("Associations", "SubnetId").alias("subnets"),
     ),
 )
 

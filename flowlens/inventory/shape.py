@@ -67,6 +67,8 @@ def _items(capture: Capture, name: str) -> Iterator[str]:
     if known is None or known.key is None or answer is None:
         return
     for item, part in parts(answer, known).items():
-        listed: list[Any] = [{"Item": item, **part}] if known.each else part[known.key]
+        held = {"Item": item, **part} if known.each else part[known.key]
+        # BlockPublicAccess answers one object where the others answer a list of them.
+        listed: list[Any] = [held] if isinstance(held, dict) else held
         for each in listed:
             yield msgspec.json.encode(each).decode()

@@ -258,3 +258,31 @@ def test_middleboxes_pass_on_traffic(history: History, face: Make, machine: Make
         ("eni-nat", "nat_gateway", ["10.0.0.1", "10.0.0.8"], ["52.0.0.1"]),
         ("eni-tgw", "transit_gateway", ["10.0.0.2"], []),
     ]
+
+
+def test_a_lambda_interface_without_groups_in_the_answer_is_unknown(
+    history: History, hyperplane: Make, function: Make
+) -> None:
+    """No list of groups is not an empty one: nothing is said of who uses the interface."""
+    bare = hyperplane("eni-1", "10.0.0.5")
+    bare.pop("Groups")
+    inventory = history({10: {"interfaces": [bare], "functions": [function("orders")]}})
+    assert owned(inventory) == {"eni-1": (None, "unknown")}
+
+
+def test_a_capacity_providers_own_list_is_enough(history: History, machine: Make) -> None:
+    """The functions of a provider are known without the list of all functions."""
+    tags = [{"Key": "aws:lambda:capacity-provider", "Value": "fast"}]
+    face = machine(
+        "eni-1",
+        "10.0.0.1",
+        "i-1",
+        Operator={"Managed": True, "Principal": "scaler.lambda.amazonaws.com"},
+        TagSet=tags,
+    )
+    arn = "arn:aws:lambda:us-east-1:1:capacity-provider:fast"
+    versions = [{"FunctionArn": "arn:aws:lambda:us-east-1:1:function:orders:3"}]
+    answer = {arn: {"CapacityProviderArn": arn, "FunctionVersions": versions}}
+    call = "lambda.list_function_versions_by_capacity_provider"
+    inventory = history({10: {"interfaces": [face], call: answer}})
+    assert owned(inventory) == {"eni-1": (["orders"], "exact")}
