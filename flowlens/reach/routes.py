@@ -183,7 +183,8 @@ class Routes:
         if not target.startswith(_INNER) or self._gateway(target):
             may &= ~local
         sure = np.array([self._certain(n) for n in range(len(self.routes))], bool)
-        same = np.array([route.target == row["target"] for route in self.routes], bool)
+        end = (row["target"], row["state"])
+        same = np.array([(route.target, route.state) == end for route in self.routes], bool)
         if len(self.routes):
             may &= ~((chosen >= 0) & (sure | same)[np.maximum(chosen, 0)])
         return may

@@ -402,7 +402,11 @@ class Slow:
         for route in doubts:
             if self.may_cover(route, other, local=local) and not (
                 top
-                and (best == (other.max_prefixlen, 2) or self.target(top[0]) == self.target(route))
+                and (
+                    best == (other.max_prefixlen, 2)
+                    or (self.target(top[0]), top[0].get("State"))
+                    == (self.target(route), route.get("State"))
+                )
             ):
                 return "unknown"
         if not top:
@@ -465,6 +469,9 @@ class Slow:
         if target.startswith("igw-"):
             told = self.attached("describe_internet_gateways", target, vpc)
             bare = other.version == 4 and not self.public(face, own)
+            nats = self.items("describe_nat_gateways")
+            if bare and face["InterfaceType"] == "nat_gateway" and nats is None:
+                bare, told = False, "unknown"
             refused = private or bare or face.get("DenyAllIgwTraffic")
             return "igw", "deny" if refused else told, None
         if target.startswith("eigw-"):
