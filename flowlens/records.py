@@ -190,19 +190,24 @@ class Scan:
             packer: makes one for each thread.
             workers: threads.
         """
+        from flowlens_parsers.packing import SLOTS
+
         turn, lost = shared(self.objects), Counter[str]()
+        columns = [name for name in self.fields if name in SLOTS]
 
         def work(_: int) -> None:
             mine = packer()
 
             def parse(found: Object, stream: BinaryIO) -> Iterator[Batch]:
                 form = self.format or found.format
-                return read(stream, found.uri, format=form, packer=mine, wanted=self.wanted)
+                return read(
+                    stream, found.uri, format=form, packer=mine, columns=columns, wanted=self.wanted
+                )
 
             def book(found: Object, batch: Batch) -> tuple[None, int]:
                 if batch.records.height:
                     kept = within(batch.records, self.ledger.window)
-                    shaped = self._shaped(found, kept, [*self.fields, "flow_log"])
+                    shaped = self._shaped(found, kept, [*columns, "flow_log"])
                     return None, batch.height - take(found, replace(batch, records=shaped), mine)
                 return None, batch.height - take(found, batch, mine)
 

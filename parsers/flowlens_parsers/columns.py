@@ -47,7 +47,7 @@ def typed(frame: pl.DataFrame, source: str, columns: Sequence[str] | None = None
     >>> batch.records.rows(), batch.coverage.height, batch.rejects["reason"].to_list()
     ([(443, 'OK', 1)], 1, ['not a number'])
     """
-    plain = {column.name: _plain(column) for column in frame.drop("line").get_columns()}
+    plain = _plain(frame.drop("line"))
     values = {name: _value(name, column) for name, column in plain.items()}
     whole = pl.DataFrame([*values.values(), frame.get_column("line").cast(LINE)])
     quiet = _quiet(values.get("log_status"), frame.height)
@@ -62,8 +62,16 @@ def typed(frame: pl.DataFrame, source: str, columns: Sequence[str] | None = None
     )
 
 
-def _plain(column: pl.Series) -> pl.Series:
+def _plain(frame: pl.DataFrame) -> dict[str, pl.Series]:
     """Return numbers and times as they are, all else as text without the words for nothing."""
+    shown = pl.DataFrame([_shown(column) for column in frame.get_columns()])
+    text = pl.col(pl.String).str.strip_chars()
+    told = shown.with_columns(pl.when(~text.is_in(NOTHING)).then(text))
+    return {column.name: column for column in told.get_columns()}
+
+
+def _shown(column: pl.Series) -> pl.Series:
+    """Return numbers and times as they are, all else as text."""
     if column.null_count() == len(column):
         return _nothing(column, pl.String())
     if column.dtype.is_float():
@@ -76,8 +84,7 @@ def _plain(column: pl.Series) -> pl.Series:
     if column.dtype == pl.Binary:  # text of a writer that did not say so
         found = [None if raw is None else raw.decode(errors="replace") for raw in column]
         column = pl.Series(column.name, found, dtype=pl.String)
-    text = column.cast(pl.String, strict=False).str.strip_chars()
-    return text.to_frame().select(pl.when(~pl.first().is_in(NOTHING)).then(pl.first())).to_series()
+    return column.cast(pl.String, strict=False)
 
 
 def _value(name: str, column: pl.Series) -> pl.Series:
@@ -159,7 +166,7 @@ def _why(name: str, column: pl.Series) -> pl.Series:
 
 def _rejects(rows: pl.DataFrame, source: str) -> pl.DataFrame:
     """Keep of a bad row its values, separated by blanks as in a log line."""
-    values = rows.drop("line", "reason").get_columns()
-    texts = [_plain(value).cast(pl.String).fill_null("-") for value in values]
+    values = _plain(rows.drop("line", "reason")).values() if rows.height else ()
+    texts = [value.cast(pl.String).fill_null("-") for value in values]
     text = pl.concat_str(texts, separator=" ") if texts else pl.lit("")
     return refused(rows.select("line", "reason", text.alias("text")), source)

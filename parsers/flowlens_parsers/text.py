@@ -136,7 +136,7 @@ class Cursor:
             return None
         numbers = pl.Series([self.line + line for _, line in rows.odd], dtype=LINE)
         self.line += rows.lines
-        nothing = _nothing(self.names)
+        nothing = _nothing(self.names, self.options.columns)
         batch = merge([nothing, *self.sift(numbers, raw)])[0] if raw else nothing
         return replace(batch, lines=batch.lines + len(rows.records), packed=(rows.records,))
 
@@ -197,9 +197,9 @@ class Cursor:
 
 
 @lru_cache(maxsize=16)
-def _nothing(names: tuple[str, ...]) -> Batch:
+def _nothing(names: tuple[str, ...], columns: tuple[str, ...] | None) -> Batch:
     """Return the batch of no lines."""
-    return parse_lines(_NOTHING, names, "")
+    return parse_lines(_NOTHING, names, "", columns)
 
 
 def _tidy(block: bytes) -> bytes:
