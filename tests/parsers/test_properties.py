@@ -135,7 +135,7 @@ def tolerant(raw: bytes, size: int) -> list[Batch]:
         return list(read(io.BytesIO(raw), "m.log", size=size))
 
 
-@settings(moderate, max_examples=150)
+@settings(moderate, max_examples=60)
 @given(raw=messy(), size=chunks)
 def test_fast_and_tolerant_parsers_agree(raw: bytes, size: int) -> None:
     """Where the fast parser answers, it gives what judging line by line gives."""
@@ -185,7 +185,7 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@settings(moderate, max_examples=80)
+@settings(moderate, max_examples=60)
 @given(raw=messy(), size=chunks)
 def test_packing_and_tolerant_parsers_agree(raw: bytes, size: int) -> None:
     """Packed records say what typed ones say, and every other line has the same fate."""

@@ -125,7 +125,7 @@ def answer(engine: Any, entry: Table, rows: pl.DataFrame, window: Window, folder
 
 
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
