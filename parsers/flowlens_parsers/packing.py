@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from flowlens_parsers.fields import ADDRESSES, SCHEMA, TIME
 from flowlens_parsers.machine import Kernel, load
-from flowlens_parsers.values import SECONDS, canonical
+from flowlens_parsers.values import SECONDS, addresses
 
 __all__ = [
     "BAD",
@@ -195,15 +195,16 @@ class Packer:
     def _coded(self, entries: Words) -> NDArray[np.uint32]:
         """Return the caller's codes of tokens, `BAD` for what is not what its field wants."""
         raw = np.ascontiguousarray(entries[:, :5]).view("S40").ravel().tolist()
-        kinds = (entries[:, 5] >> 8).tolist()
-        # One by one: each text comes once in a run, and often only some in a block.
-        words = [
-            _PROOFS.get(kind, str)(text.decode()) for text, kind in zip(raw, kinds, strict=True)
-        ]
-        bad = [place for place, word in enumerate(words) if word is None]
-        codes = self._code(pl.Series([word or "" for word in words], dtype=pl.String))
-        if bad:
-            codes[bad] = BAD
+        kinds = pl.Series((entries[:, 5] >> 8).tolist())
+        texts = pl.Series(raw, dtype=pl.Binary).cast(pl.String)
+        for kind, proof in _PROOFS.items():
+            of = kinds == kind
+            if of.any():
+                texts = texts.scatter(of.arg_true(), proof(texts.filter(of)))
+        bad = texts.is_null()
+        codes = self._code(texts.fill_null(""))
+        if bad.any():
+            codes[bad.to_numpy()] = BAD
             self._spotless = False
         return codes
 
@@ -219,12 +220,12 @@ class Packer:
         return Rows(found.records[~bad], sorted(found.odd + more), found.lines)
 
 
-def _numeral(text: str) -> str | None:
-    return str(int(text)) if text.isdecimal() and text.isascii() and int(text) < 256 else None
+def _numerals(texts: pl.Series) -> pl.Series:
+    return texts.cast(pl.UInt8, strict=False).cast(pl.String)
 
 
-#: Make the text of a field what its column would hold; None where it cannot be.
-_PROOFS: dict[int, Callable[[str], str | None]] = {ADDRESS: canonical, NUMERAL: _numeral}
+#: Make texts of a field what its column would hold; null where it cannot be.
+_PROOFS: dict[int, Callable[[pl.Series], pl.Series]] = {ADDRESS: addresses, NUMERAL: _numerals}
 
 
 class _Plan:
