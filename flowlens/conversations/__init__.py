@@ -108,6 +108,7 @@ def _conversations(
         separate = with_action(separate.collect().lazy(), accept, NOTHING)
         separate = merged(separate, least=["place", "leg"], some=[])
     held = separate.collect(engine="streaming").lazy()
+    del seen, separate  # what was looked at on the way is as large as what is kept
     gone = [name for name, field in NEEDED.items() if field not in columns]
     blank = [pl.lit(None, CONVERSATIONS[name]).alias(name) for name in gone]
     talk = named(held, counted(held, words), words).with_columns(blank).collect(engine="streaming")

@@ -25,7 +25,7 @@ from flowlens_parsers.packing import PLACES, Packer, Words
 
 __all__ = ["TooFar", "framed", "integers", "second", "seen", "worthwhile"]
 
-MEMORY = 1 << 29  # bytes of rows in memory, and of flows
+MEMORY = 1 << 28  # bytes of rows in memory, and of flows
 PART = 1 << 20  # bytes of compressed text that make rows of one part, about
 
 #: Bytes of input from which packing pays: with what must be compiled at hand, and without.
