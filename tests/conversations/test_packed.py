@@ -53,7 +53,7 @@ def logs(draw: st.DrawFn) -> str:
     return "\n".join([" ".join(names), *rows]) + "\n"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     texts=st.lists(logs(), min_size=1, max_size=3),
     until=st.sampled_from([None, 60, 60.5, 3_600]),

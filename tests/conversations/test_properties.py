@@ -44,7 +44,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "end": pl.Datetime("ms", "UTC"),
     "tcp_flags": pl.UInt8(),
 }
-quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def frame(table: list[dict[str, Any]]) -> pl.LazyFrame:

@@ -291,7 +291,7 @@ def test_strings_that_look_like_boundaries_do_not_cut() -> None:
     ),
     st.sampled_from(["", "\n", " \r\n"]),
 )
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 def test_documents_are_cut_where_they_end(documents: list[dict[str, Any]], between: str) -> None:
     """Any JSON objects in a row, with or without blanks between, are found one by one."""
     text = between.join(json.dumps(d, ensure_ascii=False) for d in documents)
@@ -330,7 +330,7 @@ seeds = st.sampled_from(
 
 @given(seeds, st.integers(0, 600), st.integers(0, 40), st.binary(max_size=12), st.booleans())
 @settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 def test_any_damage_is_accounted_for(
     seed: bytes, at: int, gone: int, new: bytes, packed: bool
