@@ -34,7 +34,8 @@ from flowlens.cluster.scratch import scratch
 from flowlens.cluster.spread import Piece, Plan, spread
 from flowlens.cluster.views import INNER, PART
 from flowlens.conversations.flows import fields
-from flowlens.records import Scan, scan_records, scanned
+from flowlens.records import scan_records, scanned
+from flowlens.scan import Scan
 from flowlens.sources import Aws
 
 TICK = os.sysconf("SC_CLK_TCK")

@@ -20,7 +20,7 @@ from flowlens.errors import FlowlensError, UsageError
 from flowlens.sources import Aws, Object
 
 if TYPE_CHECKING:
-    from flowlens.records import Scan
+    from flowlens.scan import Scan
 
 __all__ = ["Cluster", "Engine"]
 

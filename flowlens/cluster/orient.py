@@ -17,7 +17,6 @@ import polars as pl
 
 from flowlens.cluster.blobs import known, load, save
 from flowlens.cluster.spread import Piece, Plan
-from flowlens.conversations.flows import IDENTIFYING
 from flowlens.conversations.oriented import ROLE, TUPLE, VIEW, Work
 from flowlens.conversations.shelf import FLOW, Shelf, table
 from flowlens.conversations.spool import Kept, Spool
@@ -133,8 +132,7 @@ def _again(plan: Plan, part: Part) -> Iterator[tuple[Work, pl.Series, Iterator[K
 
 
 def _shelf(plan: Plan, spool: Spool) -> Shelf:
-    wide = any(name.startswith("pkt_") for name in plan.columns)
-    return Shelf(bits=plan.inner, spool=spool, wide=wide, once=plan.columns >= IDENTIFYING)
+    return Shelf(bits=plan.inner, spool=spool, columns=plan.columns)
 
 
 def _work(shelf: Shelf, spool: Spool, texts: pl.Series) -> Work:

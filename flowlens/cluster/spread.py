@@ -21,7 +21,7 @@ from flowlens.conversations.packed import integers, second
 from flowlens.conversations.shelf import EVER
 from flowlens.errors import AccessError
 from flowlens.ledger import Ledger
-from flowlens.records import Scan
+from flowlens.scan import Scan
 from flowlens.sources import Aws, Object, Window
 from flowlens_parsers import Batch
 from flowlens_parsers.packing import PLACES, Packer, Words

@@ -18,7 +18,7 @@ from flowlens.conversations.packed import framed
 from flowlens.errors import StrictError
 from flowlens.ledger import Ledger
 from flowlens.reading import refuse
-from flowlens.records import Scan
+from flowlens.scan import Scan
 from flowlens_parsers.packing import Words
 
 __all__ = ["views"]

@@ -21,7 +21,8 @@ from flowlens.conversations.flows import fields, flows
 from flowlens.conversations.legs import boxes, linked
 from flowlens.conversations.roles import roles
 from flowlens.conversations.views import merged, placed, views
-from flowlens.records import Scan, scanned
+from flowlens.records import scanned
+from flowlens.scan import Scan
 from flowlens.tables import CONVERSATIONS
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import END, NOTHING, WORD, column
-from flowlens.conversations.flows import IDENTIFYING, coded, versioned
+from flowlens.conversations.flows import coded, versioned
 from flowlens.conversations.oriented import oriented
 from flowlens.conversations.shelf import EVER, Shelf
 from flowlens.conversations.spool import Spool
-from flowlens.records import Scan
+from flowlens.scan import Scan
 from flowlens.sources import Object
 from flowlens_parsers import Batch
 from flowlens_parsers.machine import KERNELS as MODULES
@@ -65,14 +65,9 @@ def seen(
     span = {"since": second(window.since, 0), "until": second(window.until, EVER)}
     names = {one.flow_log for one in scan.objects} - {None}
     logs = {None: NOTHING, **{name: int(code(pl.Series([name]))[0]) for name in names}}
-    wide = any(name.startswith("pkt_") for name in columns)
     with Spool(memory) as rows, Spool(memory) as flows:
-        shelf = Shelf(
-            bits=_bits(scan.size) if bits is None else bits,
-            spool=rows,
-            wide=wide,
-            once=columns >= IDENTIFYING,
-        )
+        bits = _bits(scan.size) if bits is None else bits
+        shelf = Shelf(bits=bits, spool=rows, columns=columns)
 
         def take(found: Object, batch: Batch, packer: Packer) -> int:
             kept = 0

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING
+from flowlens.conversations.flows import IDENTIFYING
 from flowlens.conversations.spool import Kept, Spool
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
@@ -39,13 +40,13 @@ class Shelf:
     Args:
         bits: there are 2 ** bits parts.
         spool: where rows lie.
-        wide: whether records have raw addresses and services.
-        once: whether exact duplicates count once.
+        columns: fields of the records, over all formats; they tell whether rows have raw addresses
+            and services, and whether exact duplicates can be told, which then count once.
     """
 
-    def __init__(self, *, bits: int, spool: Spool, wide: bool, once: bool) -> None:
-        self.bits, self.once = bits, once
-        self.width = WIDE if wide else NARROW
+    def __init__(self, *, bits: int, spool: Spool, columns: frozenset[str]) -> None:
+        self.bits, self.once = bits, columns >= IDENTIFYING
+        self.width = WIDE if any(name.startswith("pkt_") for name in columns) else NARROW
         self._spool = spool
         self._kernel = load("flowlens.conversations.kernel")
         self._blocks: list[_Block] = []

@@ -42,6 +42,13 @@ def leaf(skips, number, most, ends, words, stack, top):
 
 
 @inlined
+def add(stack, one, other, word, carry):
+    """Return a word of the sum of two costs, and what it carries to the next; the first has all."""
+    total = stack[one + word] + stack[other + word] + carry
+    return (total & MASK, total >> BITS) if word else (total, U(0))
+
+
+@inlined
 def less(stack, one, other, best, at, words):
     """Say whether the sum of two costs is less than a third."""
     if stack[one] + stack[other] > best[at]:
@@ -49,10 +56,7 @@ def less(stack, one, other, best, at, words):
     carry, found = U(0), False
     for back in range(words):
         word = words - 1 - back
-        total = stack[one + word] + stack[other + word] + carry
-        if word:
-            carry = total >> BITS
-            total &= MASK
+        total, carry = add(stack, one, other, word, carry)
         if total != best[at + word]:
             found = total < best[at + word]
     return found
@@ -64,10 +68,7 @@ def put(stack, one, other, best, at, words):
     carry = U(0)
     for back in range(words):
         word = words - 1 - back
-        total = stack[one + word] + stack[other + word] + carry
-        if word:
-            carry = total >> BITS
-            total &= MASK
+        total, carry = add(stack, one, other, word, carry)
         best[at + word] = total
 
 

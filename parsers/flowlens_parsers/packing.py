@@ -18,18 +18,7 @@ from flowlens_parsers.fields import ADDRESSES, SCHEMA, TIME
 from flowlens_parsers.machine import Kernel, load
 from flowlens_parsers.values import SECONDS, addresses
 
-__all__ = [
-    "BAD",
-    "NULL",
-    "PLACES",
-    "SLOTS",
-    "WIDTH",
-    "Packer",
-    "Rows",
-    "Words",
-    "address",
-    "packable",
-]
+__all__ = ["NULL", "PLACES", "SLOTS", "Packer", "Rows", "Words", "address", "packable"]
 
 Words = NDArray[np.uint64]
 Odd = tuple[int, int]  # offset in the block, number of the line in the block

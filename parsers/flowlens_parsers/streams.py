@@ -1,25 +1,17 @@
 """Bytes as they come: compression taken off, cut into blocks of whole lines, in bounded memory."""
 
-import io
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from gzip import BadGzipFile
 from typing import BinaryIO
 
-from flowlens_parsers.errors import DAMAGED, LONG, TRUNCATED, BrokenError
+from flowlens_parsers.errors import LONG, BrokenError
+from flowlens_parsers.inflate import DECODERS, gunzip, raw, swift
 
 __all__ = ["LIMIT", "Fault", "Reader", "blocks"]
 
 #: Bytes of the longest line that is read; AWS's longest possible record is far below.
 LIMIT = 1 << 20
 
-_GZIP = b"\x1f\x8b\x08"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-#: Compressed bytes read at once: what a call leaves over is copied, so little should be.
-_INPUT = 1 << 17
-_OUTPUT = 1 << 20  # decompressed bytes made at once; small enough that memory is used again
-_SLICE = 1 << 10  # a zstandard block of 4 bytes may hold 128 KiB: at most 32 MiB from a slice
 _DEPTH = 3  # compression inside compression: deeper is no log but a trap
 
 
@@ -29,131 +21,6 @@ class Fault:
 
     reason: str
     text: str
-
-
-def _raw(stream: BinaryIO) -> Iterator[bytes]:
-    while data := stream.read(_INPUT):
-        yield data
-
-
-def _gzip(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Decompress gzip members; zero padding after the last is legal, anything else is not."""
-    from isal import isal_zlib
-
-    rest = b""
-    while rest := (rest or next(parts, b"")):
-        if not _GZIP.startswith(rest[:3]):
-            if rest.strip(b"\0"):
-                raise BrokenError(DAMAGED)
-            rest = b""
-            continue
-        member, first = isal_zlib.decompressobj(wbits=31), True
-        try:
-            for out in _member(member, rest, parts):
-                yield out
-                first = False
-        except isal_zlib.error as error:  # type: ignore[misc]  # its stub has no base class
-            if first:
-                yield _salvage(rest)
-            raise BrokenError(DAMAGED) from error
-        rest = member.unused_data
-
-
-def _swift(stream: BinaryIO, begin: int, parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Decompress gzip members at once; from where that fails on, with care.
-
-    Args:
-        stream: What can be read again.
-        begin: Where the first member begins.
-        parts: The same bytes, in order, of which some were read from the stream already.
-    """
-    from isal import igzip, isal_zlib
-
-    file: BinaryIO = igzip.open(_Parts(parts))  # type: ignore[no-untyped-call]
-    done = 0
-    try:
-        # It fills what it returns; a decompressor of one member makes room bit by bit.
-        while data := file.read(_OUTPUT):
-            yield data
-            done += len(data)
-    except (EOFError, BadGzipFile, isal_zlib.error):  # type: ignore[misc]  # as in `_gzip`
-        stream.seek(begin)
-        for data in _gzip(_raw(stream)):
-            if len(data) > done:
-                yield data[done:]
-            done = max(0, done - len(data))
-
-
-class _Parts(io.RawIOBase):
-    """Bytes that come in parts, as a file."""
-
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        self._parts, self._rest = parts, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: Buffer
-        if not self._rest:
-            self._rest = memoryview(next(self._parts, b""))
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
-
-
-def _salvage(data: bytes) -> bytes:
-    """Return what a damaged member holds before the damage: isal gives nothing of that call.
-
-    Byte by byte, because zlib too gives nothing of the call that fails.
-    """
-    member, out, have = zlib.decompressobj(wbits=31), [], 0
-    for at in range(len(data)):
-        try:
-            out.append(member.decompress(data[at : at + 1], _OUTPUT))
-        except zlib.error:
-            break
-        have += len(out[-1])
-        if have > _OUTPUT:
-            break
-    return b"".join(out)
-
-
-def _member(member: object, data: bytes, parts: Iterator[bytes]) -> Iterator[bytes]:
-    decompress: Callable[[bytes, int], bytes] = member.decompress  # type: ignore[attr-defined]
-    while True:
-        out = decompress(data, _OUTPUT)
-        if out:
-            yield out
-        if member.eof:  # type: ignore[attr-defined]
-            return
-        data = member.unconsumed_tail  # type: ignore[attr-defined]
-        if not data and len(out) < _OUTPUT:
-            data = next(parts, b"")
-            if not data:
-                raise BrokenError(TRUNCATED)
-
-
-def _zstd(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Decompress zstandard frames in slices, so that no input can demand much memory."""
-    import zstandard
-
-    frame = None
-    for part in parts:
-        for at in range(0, len(part), _SLICE):
-            data = part[at : at + _SLICE]
-            while data:
-                frame = frame or zstandard.ZstdDecompressor().decompressobj()
-                try:
-                    yield frame.decompress(data)
-                except zstandard.ZstdError as error:
-                    raise BrokenError(DAMAGED) from error
-                data = frame.unused_data if frame.eof else b""
-                frame = None if frame.eof else frame
-    if frame is not None:
-        raise BrokenError(TRUNCATED)
-
-
-_DECODERS = {_GZIP: _gzip, _ZSTD: _zstd}
 
 
 class Reader:
@@ -167,17 +34,17 @@ class Reader:
     def __init__(self, stream: BinaryIO) -> None:
         self.raw: BinaryIO | None = stream if stream.seekable() else None
         begin = stream.tell() if self.raw else 0
-        self._parts = _raw(stream)
+        self._parts = raw(stream)
         self._held: list[bytes] = []  # read ahead, in order
         self._broken: BrokenError | None = None
         self.ended = False  # nothing more to come, and nothing is missing
         for _ in range(_DEPTH):
-            decoder = next((_DECODERS[m] for m in _DECODERS if self.peek(len(m)) == m), None)
+            decoder = next((DECODERS[m] for m in DECODERS if self.peek(len(m)) == m), None)
             if decoder is None:
                 break
             parts = self._chain(self._held, self._parts, self._broken)
-            swift = decoder is _gzip and self.raw is not None
-            self._parts = _swift(stream, begin, parts) if swift else decoder(parts)
+            fast = decoder is gunzip and self.raw is not None
+            self._parts = swift(stream, begin, parts) if fast else decoder(parts)
             self.raw = None
             self._held, self._broken, self.ended = [], None, False
 
