@@ -95,11 +95,8 @@ def pair(rows, at):
     return stir(stir(MIX, rows[at + LO] >> U(24)), rows[at + HI] >> U(24)) * MIX
 
 
-def place(records, count, codes, coded, log, since, until, bits, width, rows, parts, sizes):
-    """Turn packed records of the asked time into rows; return how many.
-
-    The part of each is noted, and parts are counted.
-    """
+def place(records, count, codes, coded, log, since, until, bits, width, rows, parts):
+    """Turn packed records of the asked time into rows with their parts; return how many."""
     done = I(0)
     for record in range(count):
         at = record * PACKED
@@ -111,7 +108,6 @@ def place(records, count, codes, coded, log, since, until, bits, width, rows, pa
         put(records, at, codes, coded, log, rows, done * width, width)
         part = I(pair(rows, done * width) >> U(64 - bits)) if bits else I(0)
         parts[done] = np.uint16(part)
-        sizes[part] += 1
         done += 1
     return done
 
@@ -244,7 +240,7 @@ i64, u64 = types.int64, types.uint64
 p16, p32, p64, counters = (types.CPointer(of) for of in (types.uint16, types.uint32, u64, i64))
 
 KERNELS = {
-    "place": (place, i64(p64, i64, p32, i64, u64, u64, u64, i64, i64, p64, p16, counters)),
+    "place": (place, i64(p64, i64, p32, i64, u64, u64, u64, i64, i64, p64, p16)),
     "scatter": (scatter, i64(p64, i64, i64, p16, counters, p64)),
     "merge": (merge, i64(p64, i64, i64, i64, p32, p32, u64, p32, p64)),
 }

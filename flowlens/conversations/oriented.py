@@ -65,6 +65,7 @@ class Work:
     kernel: Mapping[str, Kernel] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.shelf.close()
         self.kernel = load("flowlens.conversations.viewkernel")
         self.marks = np.zeros(len(self.ranks) + 1, np.uint8)
         ports = pl.int_range(PORTS, eager=True).cast(pl.UInt16).alias("port")

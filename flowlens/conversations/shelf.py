@@ -9,6 +9,7 @@ within one part.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ __all__ = ["EVER", "FLOW", "Shelf", "table"]
 FLOW = 14  # integers of a flow
 WIDE, NARROW = 10, 8  # integers of a row
 EVER = 2**33  # seconds: after any time that a row can hold
+JOIN = 1 << 15  # rows of a block at least, but for the last one
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Shelf:
         self._spool = spool
         self._kernel = load("flowlens.conversations.kernel")
         self._blocks: list[_Block] = []
+        self._loose: list[tuple[Words, NDArray[np.uint16]]] = []  # rows not yet sorted, their parts
+        self._lock = Lock()
 
     @property
     def parts(self) -> range:
@@ -77,20 +81,49 @@ class Shelf:
         count = len(records)
         records = np.ascontiguousarray(records)
         rows, parts = np.empty(count * self.width, np.uint64), np.empty(count, np.uint16)
-        starts = np.zeros(2**self.bits + 1, np.int64)
         done = self._kernel["place"](
             *(address(records), count, 0 if codes is None else address(codes), codes is None),
             *(log, since, until, self.bits, self.width),
-            *(address(rows), address(parts), address(starts) + starts.itemsize),
+            *(address(rows), address(parts)),
         )
-        starts.cumsum(out=starts)
-        if self.bits:
-            rows, found, turn = np.empty(done * self.width, np.uint64), rows, starts.copy()
-            self._kernel["scatter"](
-                *(address(found), done, self.width, address(parts), address(turn), address(rows))
-            )
-        self._blocks.append(_Block(starts, self._spool.keep(rows[: done * self.width])))
+        self._sort(self._joined((rows[: done * self.width], parts[:done]), JOIN))
         return done
+
+    def close(self) -> None:
+        """Sort what is left; nothing more comes."""
+        self._sort(self._joined(None, 0))
+
+    def _joined(
+        self, more: tuple[Words, NDArray[np.uint16]] | None, least: int
+    ) -> tuple[Words, NDArray[np.uint16]] | None:
+        """Return loose rows and their parts, None while there are fewer than `least`.
+
+        Objects are often small, and each block costs something in every part.
+        """
+        with self._lock:
+            self._loose += [] if more is None else [more]
+            if not self._loose or sum(len(parts) for _, parts in self._loose) < least:
+                return None
+            loose, self._loose = self._loose, []
+        if len(loose) == 1:
+            return loose[0]
+        rows, parts = zip(*loose, strict=True)
+        return np.concatenate(rows), np.concatenate(parts)
+
+    def _sort(self, loose: tuple[Words, NDArray[np.uint16]] | None) -> None:
+        """Keep rows sorted by part."""
+        if loose is None:
+            return
+        rows, parts = loose
+        starts = np.zeros(2**self.bits + 1, np.int64)
+        np.bincount(parts, minlength=2**self.bits).cumsum(out=starts[1:])
+        if self.bits:
+            found, rows, turn = rows, np.empty_like(rows), starts.copy()
+            self._kernel["scatter"](
+                *(address(found), len(parts), self.width),
+                *(address(parts), address(turn), address(rows)),
+            )
+        self._blocks.append(_Block(starts, self._spool.keep(rows)))
 
     def flows(self, part: int, ranks: NDArray[np.uint32]) -> Words:
         """Merge the rows of a part into flows, `FLOW` integers each.

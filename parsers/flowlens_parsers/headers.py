@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 import polars as pl
 
@@ -61,6 +62,7 @@ def names(format: str | None) -> tuple[str, ...]:
     return found
 
 
+@lru_cache(maxsize=64)  # each object of a flow log begins with the same one
 def header(line: str) -> tuple[str, ...] | None:
     """Return the columns a line names if it is a header: two known fields and more than half.
 

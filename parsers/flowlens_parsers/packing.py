@@ -184,16 +184,17 @@ class Packer:
     def _coded(self, entries: Words) -> NDArray[np.uint32]:
         """Return the caller's codes of tokens, `BAD` for what is not what its field wants."""
         raw = np.ascontiguousarray(entries[:, :5]).view("S40").ravel().tolist()
-        kinds = pl.Series((entries[:, 5] >> 8).tolist())
-        texts = pl.Series(raw, dtype=pl.Binary).cast(pl.String)
+        texts: list[str | None] = [text.decode() for text in raw]
+        kinds = entries[:, 5] >> 8
         for kind, proof in _PROOFS.items():
-            of = kinds == kind
-            if of.any():
-                texts = texts.scatter(of.arg_true(), proof(texts.filter(of)))
-        bad = texts.is_null()
-        codes = self._code(texts.fill_null(""))
-        if bad.any():
-            codes[bad.to_numpy()] = BAD
+            of = np.flatnonzero(kinds == kind).tolist()
+            proven = proof(pl.Series([texts[at] for at in of], dtype=pl.String))
+            for at, text in zip(of, proven.to_list(), strict=True):
+                texts[at] = text
+        bad = [at for at, text in enumerate(texts) if text is None]
+        codes = self._code(pl.Series([text or "" for text in texts]))
+        if bad:
+            codes[bad] = BAD
             self._spotless = False
         return codes
 

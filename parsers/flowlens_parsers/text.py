@@ -12,6 +12,7 @@ from flowlens_parsers.fast import parse_block
 from flowlens_parsers.headers import BLANKS, header, headers, names
 from flowlens_parsers.lines import merge, parse_lines, refused
 from flowlens_parsers.picking import picked
+from flowlens_parsers.quiet import silences, table
 from flowlens_parsers.streams import Fault, Reader, blocks
 
 __all__ = ["Cursor", "layout", "match", "names", "parse_lines", "read_text"]
@@ -132,12 +133,17 @@ class Cursor:
         if len(rows.odd) > max(_ODD, rows.lines // 4):
             return None
         raw = [block[at : block.index(b"\n", at)] for at, _ in rows.odd]
-        if any(header(line.decode("utf-8", "replace")) not in (None, self.names) for line in raw):
+        said, others = silences(raw, self.names)
+        left = [raw[at] for at in others]
+        if any(header(line.decode("utf-8", "replace")) not in (None, self.names) for line in left):
             return None
-        numbers = pl.Series([self.line + line for _, line in rows.odd], dtype=LINE)
+        numbers = pl.Series([self.line + rows.odd[at][1] for at in others], dtype=LINE)
         self.line += rows.lines
-        nothing = _nothing(self.names, self.options.columns)
-        batch = merge([nothing, *self.sift(numbers, raw)])[0] if raw else nothing
+        batch = _nothing(self.names, self.options.columns)
+        if said:
+            batch = replace(batch, coverage=table(said, self.source), lines=len(said))
+        if left:
+            batch = merge([batch, *self.sift(numbers, left)])[0]
         return replace(batch, lines=batch.lines + len(rows.records), packed=(rows.records,))
 
     @property

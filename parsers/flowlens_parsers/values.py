@@ -23,6 +23,10 @@ _IPV4 = rf"^{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}$"
 _INTEGER = r"^[+-]?[0-9]+$"
 
 
+#: Values that are looked at one by one: a call of Polars costs as much as that.
+_FEW = 64
+
+
 @lru_cache(maxsize=1 << 16)
 def canonical(text: str) -> str | None:
     """Return an address as RFC 5952 writes it, or None.
@@ -52,6 +56,9 @@ def addresses(values: pl.Series) -> pl.Series:
     >>> addresses(pl.Series(["10.0.0.1", "FE80::1", "host", None])).to_list()
     ['10.0.0.1', 'fe80::1', None, None]
     """
+    if len(values) < _FEW:
+        found = [None if text is None else canonical(text) for text in values.to_list()]
+        return pl.Series(values.name, found, dtype=pl.String)
     distinct = values.unique()
     plain = distinct.str.contains(_IPV4)
     if plain.all():

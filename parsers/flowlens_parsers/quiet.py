@@ -1,0 +1,125 @@
+"""Lines that say an interface recorded nothing, NODATA and SKIPDATA, read at little cost.
+
+Most blocks have a handful of them, and a handful is where a call of Polars costs a hundred times
+what it reads. What cannot be proven here is left to `lines.parse_lines`; where this reader
+answers, both give the same.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import polars as pl
+
+from flowlens_parsers.batch import COVERAGE
+from flowlens_parsers.fields import ADDRESSES, OBSERVERS, SCHEMA, TIME
+from flowlens_parsers.values import SECONDS
+
+__all__ = ["Silence", "silences", "table"]
+
+STATUSES = ("NODATA", "SKIPDATA")
+
+_VERSION = re.compile("-|[0-9]{1,2}")
+
+#: Observer, status, start and end, as `COVERAGE` has them; times in seconds since 1970.
+Silence = tuple[str | None, str, int | None, int | None]
+
+
+def silences(lines: Sequence[bytes], names: Sequence[str]) -> tuple[list[Silence], list[int]]:
+    """Read lines that are no flows; return what they say, and the places of all others.
+
+    A line is read where it is plain ASCII with single blanks, has all its values, and no numbers
+    or addresses but a version and times in seconds.
+
+    Args:
+        lines: Without their newlines.
+        names: Columns in the order of the values.
+
+    >>> names = ["interface_id", "srcaddr", "start", "end", "log_status"]
+    >>> silences([b"eni-1 - 10 70 NODATA", b"eni-1 - x 70 NODATA"], names)
+    ([('eni-1', 'NODATA', 10, 70)], [1])
+    """
+    plan = _plan(tuple(names))
+    if plan is None:
+        return [], list(range(len(lines)))
+    found = [plan.read(line) for line in lines]
+    said = [row for row in found if row is not None]
+    return said, [place for place, row in enumerate(found) if row is None]
+
+
+def table(said: Sequence[Silence], source: str) -> pl.DataFrame:
+    """Return what lines say as a frame of `COVERAGE`."""
+    observers, statuses, starts, ends = zip(*said, strict=True) if said else ((), (), (), ())
+    times = (pl.Series(values, dtype=pl.Int64) * 1000 for values in (starts, ends))
+    columns = [
+        pl.Series(observers, dtype=pl.String),
+        pl.Series(statuses, dtype=pl.String),
+        *(seconds.cast(TIME) for seconds in times),
+        pl.Series([source] * len(said), dtype=pl.String),
+    ]
+    return pl.DataFrame(
+        [column.alias(name) for column, name in zip(columns, COVERAGE, strict=True)]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where a layout has what."""
+
+    width: int
+    status: int
+    version: int | None
+    times: tuple[int | None, int | None]
+    observers: tuple[int, ...]
+    empty: tuple[int, ...]  # numbers and addresses, of which such a line has none
+
+    def read(self, line: bytes) -> Silence | None:
+        """Return what a line says, or None where that is not proven."""
+        text = line.decode("ascii", "replace")
+        values = text.split(" ")
+        if len(values) != self.width or values[self.status] not in STATUSES:
+            return None
+        if not text.isascii() or not text.isprintable() or "" in values:
+            return None
+        if any(values[at] != "-" for at in self.empty):
+            return None
+        if self.version is not None and not _VERSION.fullmatch(values[self.version]):
+            return None
+        when = [_second(values[at]) if at is not None else None for at in self.times]
+        if -1 in when:
+            return None
+        seen = (values[at] for at in self.observers if values[at] != "-")
+        return next(seen, None), values[self.status], when[0], when[1]
+
+
+def _second(value: str) -> int | None:
+    """Return a time in seconds, None for none, -1 for what is not that."""
+    if value == "-":
+        return None
+    if not value.isdigit() or len(value) > len(str(SECONDS)):
+        return -1
+    second = int(value)
+    return second if second <= SECONDS else -1
+
+
+@lru_cache(maxsize=16)
+def _plan(names: tuple[str, ...]) -> _Plan | None:
+    """Return where a layout has what; None where it has no log-status."""
+    if "log_status" not in names:
+        return None
+    place = {name: at for at, name in enumerate(names)}
+    free = ("version", "start", "end")
+    return _Plan(
+        width=len(names),
+        status=place["log_status"],
+        version=place.get("version"),
+        times=(place.get("start"), place.get("end")),
+        observers=tuple(place[name] for name in OBSERVERS if name in place),
+        empty=tuple(
+            at
+            for name, at in place.items()
+            if name not in free
+            and (name in ADDRESSES or SCHEMA.get(name, pl.String()) != pl.String())
+        ),
+    )
