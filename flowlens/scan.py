@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scan"]
 
-Take = Callable[[Object, Batch, "Packer"], int]
+Take = Callable[[Object, Batch], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class Scan:
         """Read all objects, several at a time, packed where they are plain text.
 
         Args:
-            take: given each batch with its object and the packer that packed it, from several
-                threads; returns how many of its records are of the asked time.
+            take: given each batch with its object, from several threads; returns how many of its
+                records are of the asked time.
             packer: makes one for each thread.
             workers: threads.
         """
@@ -80,8 +80,8 @@ class Scan:
                 if batch.records.height:
                     kept = within(batch.records, self.ledger.window)
                     shaped = self._shaped(found, kept, [*columns, "flow_log"])
-                    return None, batch.height - take(found, replace(batch, records=shaped), mine)
-                return None, batch.height - take(found, batch, mine)
+                    return None, batch.height - take(found, replace(batch, records=shaped))
+                return None, batch.height - take(found, batch)
 
             deque(readings(turn(), parse, book, self.ledger, lost=lost), maxlen=0)
 

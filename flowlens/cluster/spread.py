@@ -109,14 +109,14 @@ class _Sorter:
         """Code texts, for a packer."""
         return known(self.words, texts)
 
-    def take(self, found: Object, batch: Batch, packer: Packer) -> int:
+    def take(self, found: Object, batch: Batch) -> int:
         """Take what was read, as a scan hands it on; return how many records are kept."""
         plan, log = self.plan, np.uint64(NOTHING)
         if found.flow_log is not None:
             log = np.uint64(self.code(pl.Series([found.flow_log]))[0])
         kept = 0
-        for rows in batch.packed:
-            kept += self._hold(self._coded(rows, packer.codes, log))
+        for some in batch.packed:
+            kept += self._hold(self._coded(some.rows, some.codes, log))
         if batch.records.height:
             frame = coded(batch.records.lazy(), self.words, plan.columns)
             self._hold(integers(frame))
@@ -139,16 +139,17 @@ class _Sorter:
                 self.pieces.append((number, self.name, self.end, size))
                 self.end += size
 
-    def _coded(self, rows: Words, codes: Codes, log: np.uint64) -> Words:
+    def _coded(self, rows: Words, codes: Codes | None, log: np.uint64) -> Words:
         """Return a copy of the rows of the asked time, with the dictionary's codes."""
         start, end = rows[:, TIMES] & LOW, rows[:, TIMES] >> HALF
         when = np.where(start == 0, end, start)
         asked = (when == 0) | ((when >= self.since) & (when < self.until))
         rows = rows[asked]
-        for at in (0, PLACES, 7, 8):
-            low, high = recoded(rows[:, at] & LOW, codes), recoded(rows[:, at] >> HALF, codes)
-            rows[:, at] = low | (high << HALF)
-        rows[:, ACTION] = recoded(rows[:, ACTION] & LOW, codes)
+        if codes is not None:
+            for at in (0, PLACES, 7, 8):
+                low, high = recoded(rows[:, at] & LOW, codes), recoded(rows[:, at] >> HALF, codes)
+                rows[:, at] = low | (high << HALF)
+            rows[:, ACTION] = recoded(rows[:, ACTION] & LOW, codes)
         if log != NOTHING or not versioned(self.plan.columns):
             rows[:, PLACES] = (rows[:, PLACES] & LOW) | (log << HALF)
         return rows

@@ -69,12 +69,12 @@ def seen(
         bits = _bits(scan.size) if bits is None else bits
         shelf = Shelf(bits=bits, spool=rows, columns=columns)
 
-        def take(found: Object, batch: Batch, packer: Packer) -> int:
+        def take(found: Object, batch: Batch) -> int:
             kept = 0
-            for rows in batch.packed:
+            for some in batch.packed:
                 if not versioned(columns):
-                    rows[:, PLACES] |= np.uint64(NOTHING * WORD)
-                kept += shelf.put(rows, packer.codes, log=logs[found.flow_log], **span)
+                    some.rows[:, PLACES] |= np.uint64(NOTHING * WORD)
+                kept += shelf.put(some.rows, some.codes, log=logs[found.flow_log], **span)
             if batch.records.height:
                 shelf.put(integers(coded(batch.records.lazy(), words, columns)))
             return kept + batch.records.height

@@ -27,6 +27,7 @@ __all__ = [
     "Clause",
     "Layout",
     "Options",
+    "Packed",
     "Wanted",
     "passed",
     "reject",
@@ -71,6 +72,19 @@ ANSWERS: dict[str, pl.DataType] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """Records as integers, laid out as `packing` has them; the next batch may take the memory.
+
+    Args:
+        rows: one for each record.
+        codes: the caller's code of each that the rows have; None where they have the caller's.
+    """
+
+    rows: "NDArray[np.uint64]"
+    codes: "NDArray[np.uint32] | None" = None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Records of one layout with what could not become a record.
 
@@ -83,13 +97,13 @@ class Batch:
     lines: int  # data lines, without headers and blank lines
     headers: int = 0
     unknown: tuple[str, ...] = ()  # field names nobody knows
-    packed: tuple["NDArray[np.uint64]", ...] = ()  # further records, as `packing` has them
+    packed: tuple["Packed", ...] = ()  # further records
     unread: int = 0  # lines or rows that were passed over, because none of them is wanted
 
     @property
     def height(self) -> int:
         """Records, whichever way they are kept."""
-        return self.records.height + sum(len(rows) for rows in self.packed)
+        return self.records.height + sum(len(some.rows) for some in self.packed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from flowlens_parsers.fields import ADDRESSES, OBSERVERS, OWN, SCHEMA, TIME
 from flowlens_parsers.lines import coverage, project, refused
 from flowlens_parsers.values import addresses, times
 
-__all__ = ["NOTHING", "VITAL", "typed"]
+__all__ = ["NOTHING", "VITAL", "plain", "typed", "value"]
 
 #: What writers put where there is no value; AWS writes '-'.
 NOTHING = ("", "-", "None", "none", "null", "NULL", "NaN", "nan", "<NA>")
@@ -47,22 +47,22 @@ def typed(frame: pl.DataFrame, source: str, columns: Sequence[str] | None = None
     >>> batch.records.rows(), batch.coverage.height, batch.rejects["reason"].to_list()
     ([(443, 'OK', 1)], 1, ['not a number'])
     """
-    plain = _plain(frame.drop("line"))
-    values = {name: _value(name, column) for name, column in plain.items()}
+    shown = plain(frame.drop("line"))
+    values = {name: value(name, column) for name, column in shown.items()}
     whole = pl.DataFrame([*values.values(), frame.get_column("line").cast(LINE)])
     quiet = _quiet(values.get("log_status"), frame.height)
-    flaw = _flaws(plain, values, quiet)
+    flaw = _flaws(shown, values, quiet)
     good = flaw.is_null()
     return Batch(
-        records=project(whole.filter(good & ~quiet), list(plain), columns),
+        records=project(whole.filter(good & ~quiet), list(shown), columns),
         coverage=coverage(whole.filter(good & quiet), source),
         rejects=_rejects(frame.with_columns(reason=flaw).filter(~good), source),
         lines=frame.height,
-        unknown=tuple(name for name in plain if name not in SCHEMA and name not in OWN),
+        unknown=tuple(name for name in shown if name not in SCHEMA and name not in OWN),
     )
 
 
-def _plain(frame: pl.DataFrame) -> dict[str, pl.Series]:
+def plain(frame: pl.DataFrame) -> dict[str, pl.Series]:
     """Return numbers and times as they are, all else as text without the words for nothing."""
     shown = pl.DataFrame([_shown(column) for column in frame.get_columns()])
     text = pl.col(pl.String).str.strip_chars()
@@ -87,7 +87,7 @@ def _shown(column: pl.Series) -> pl.Series:
     return column.cast(pl.String, strict=False)
 
 
-def _value(name: str, column: pl.Series) -> pl.Series:
+def value(name: str, column: pl.Series) -> pl.Series:
     """Return a column in the dtype of its field, null where the value cannot be."""
     dtype = SCHEMA.get(name) or OWN.get(name, pl.String())
     if column.null_count() == len(column):
@@ -140,14 +140,14 @@ def _quiet(status: pl.Series | None, height: int) -> pl.Series:
 
 
 def _flaws(
-    plain: dict[str, pl.Series], values: dict[str, pl.Series], quiet: pl.Series
+    shown: dict[str, pl.Series], values: dict[str, pl.Series], quiet: pl.Series
 ) -> pl.Series:
     """Return the first reason why each row cannot be a record, null where it can.
 
     A row that is no flow needs only its times; people have met anything in the rest of it.
     """
     flaw = pl.Series("reason", [None] * len(quiet), dtype=pl.String)
-    for name, column in plain.items():
+    for name, column in shown.items():
         if values[name].null_count() == column.null_count():
             continue
         bad = values[name].is_null() & column.is_not_null() & flaw.is_null()
@@ -166,7 +166,7 @@ def _why(name: str, column: pl.Series) -> pl.Series:
 
 def _rejects(rows: pl.DataFrame, source: str) -> pl.DataFrame:
     """Keep of a bad row its values, separated by blanks as in a log line."""
-    values = _plain(rows.drop("line", "reason")).values() if rows.height else ()
-    texts = [value.cast(pl.String).fill_null("-") for value in values]
+    values = plain(rows.drop("line", "reason")).values() if rows.height else ()
+    texts = [column.cast(pl.String).fill_null("-") for column in values]
     text = pl.concat_str(texts, separator=" ") if texts else pl.lit("")
     return refused(rows.select("line", "reason", text.alias("text")), source)

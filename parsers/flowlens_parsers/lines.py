@@ -139,6 +139,6 @@ def _join(group: Sequence[Batch]) -> Batch:
         lines=sum(batch.lines for batch in group),
         headers=sum(batch.headers for batch in group),
         unread=sum(batch.unread for batch in group),
-        packed=tuple(rows for batch in group for rows in batch.packed),
+        packed=tuple(some for batch in group for some in batch.packed),
         unknown=tuple(dict.fromkeys(name for batch in group for name in batch.unknown)),
     )

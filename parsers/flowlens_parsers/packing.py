@@ -91,7 +91,7 @@ class Packer:
     """
 
     def __init__(self, code: Code) -> None:
-        self._code = code
+        self.code = code
         self._room = 1 << 12
         self._entries: Words = np.zeros(self._room * ENTRY, np.uint64)
         self._table = np.zeros(self._room * 2, np.uint32)
@@ -192,7 +192,7 @@ class Packer:
             for at, text in zip(of, proven.to_list(), strict=True):
                 texts[at] = text
         bad = [at for at, text in enumerate(texts) if text is None]
-        codes = self._code(pl.Series([text or "" for text in texts]))
+        codes = self.code(pl.Series([text or "" for text in texts]))
         if bad:
             codes[bad] = BAD
             self._spotless = False

@@ -7,14 +7,17 @@ ports text; `columns` copes with both.
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 import polars as pl
 
 from flowlens_parsers import aliases
-from flowlens_parsers.batch import LINE, Batch, Layout, Options, passed, reject
+from flowlens_parsers.batch import LINE, Batch, Layout, Options, Packed, passed, reject
+from flowlens_parsers.columnar import Columnar, texts
 from flowlens_parsers.columns import VITAL, typed
 from flowlens_parsers.errors import DAMAGED, UNKNOWN, BrokenError
 from flowlens_parsers.fields import known
@@ -22,6 +25,7 @@ from flowlens_parsers.groups import glance
 from flowlens_parsers.streams import Reader
 
 if TYPE_CHECKING:
+    from pyarrow import RecordBatch
     from pyarrow.parquet import ParquetFile
 
 __all__ = ["MAGIC", "frames", "layout", "match", "opened", "read"]
@@ -55,7 +59,7 @@ def read(reader: Reader, name: str, options: Options) -> Iterator[Batch]:
         options: `columns` also limits what is decoded.
     """
     try:
-        with opened(reader) as file:
+        with opened(reader, partial(_dictionaries, options=options)) as file:
             yield from _batches(file, name, options)
     except BrokenError as error:
         yield reject(1, error.reason, "", name)
@@ -68,21 +72,48 @@ def _batches(file: "ParquetFile", name: str, options: Options) -> Iterator[Batch
     if ocsf.nested(given):
         yield from ocsf.rows(frames(file, [n for n in given if n in ocsf.SHAPE]), name, options)
         return
-    found = aliases.columns(given)
-    wanted = [
-        old
-        for old, new in zip(given, found, strict=True)
-        if options.columns is None or new in options.columns or new in VITAL
-    ]
-    names = dict(zip(given, found, strict=True))
-    if not known(found):
+    names = _wanted(file, options)
+    if not known(aliases.columns(given)):
         yield reject(1, UNKNOWN, f"Parquet with the columns {' '.join(given)}", name)
         return
-    kept, unread = glance(file.metadata, dict(zip(found, given, strict=True)), options.wanted)
-    for frame in frames(file, wanted, kept):
-        yield typed(frame.rename(names, strict=False), name, options.columns)
+    places = dict(zip(aliases.columns(given), given, strict=True))
+    kept, unread = glance(file.metadata, places, options.wanted)
+    columns = Columnar(options.packer.code) if options.packer and texts(file, names) else None
+    for first, batch in _pieces(file, list(names), kept):
+        named = batch.rename_columns([names[column] for column in batch.schema.names])
+        if columns is None:
+            yield typed(_numbered(named, first), name, options.columns)
+        else:
+            yield _packed(columns, named, first, name)
     if unread:
         yield passed(unread)
+
+
+def _packed(columns: Columnar, batch: "RecordBatch", first: int, name: str) -> Batch:
+    """Return a batch packed, but for the rows that the tolerant parser must judge."""
+    rows, silent, left = columns.pack(batch, name)
+    done = replace(passed(0), coverage=silent, lines=batch.num_rows, packed=(Packed(rows),))
+    if not left.any():
+        return done
+    rest = typed(_numbered(batch, first).filter(left), name, batch.schema.names)
+    whole = pl.concat([silent, rest.coverage])
+    return replace(done, records=rest.records, coverage=whole, rejects=rest.rejects)
+
+
+def _wanted(file: "ParquetFile", options: Options) -> dict[str, str]:
+    """Return the columns that are read, and the fields that they are."""
+    given = file.schema_arrow.names
+    return {
+        old: new
+        for old, new in zip(given, aliases.columns(given), strict=True)
+        if options.columns is None or new in options.columns or new in VITAL
+    }
+
+
+def _dictionaries(file: "ParquetFile", options: Options) -> list[str]:
+    """Return the columns that are read as dictionaries: all of text, where records are packed."""
+    packing = options.packer is not None and known(aliases.columns(file.schema_arrow.names))
+    return (texts(file, _wanted(file, options)) or []) if packing else []
 
 
 def layout(reader: Reader, name: str, options: Options) -> Layout:
@@ -98,8 +129,14 @@ def layout(reader: Reader, name: str, options: Options) -> Layout:
 
 
 @contextmanager
-def opened(reader: Reader) -> "Iterator[ParquetFile]":
+def opened(
+    reader: Reader, dictionaries: "Callable[[ParquetFile], list[str]]" = lambda _: []
+) -> "Iterator[ParquetFile]":
     """Open a Parquet object whatever it comes out of.
+
+    Args:
+        reader: The object.
+        dictionaries: Says which columns are read as dictionaries.
 
     Raises:
         BrokenError: Where its footer cannot be read.
@@ -115,15 +152,36 @@ def opened(reader: Reader) -> "Iterator[ParquetFile]":
         file.seek(0)
         try:
             table = ParquetFile(file)
+            if some := dictionaries(table):
+                table = ParquetFile(file, metadata=table.metadata, read_dictionary=some)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise BrokenError(DAMAGED) from error
         yield table
 
 
-def frames(
-    file: "ParquetFile", columns: list[str], groups: Sequence[int] | None = None
-) -> Iterator[pl.DataFrame]:
+def frames(file: "ParquetFile", columns: list[str]) -> Iterator[pl.DataFrame]:
     """Yield the rows of a Parquet file with their numbers as `line`.
+
+    Args:
+        file: The file.
+        columns: Columns wanted.
+
+    Raises:
+        BrokenError: Where pages are damaged, after the rows before them.
+    """
+    for first, batch in _pieces(file, columns):
+        yield _numbered(batch, first)
+
+
+def _numbered(batch: "RecordBatch", first: int) -> pl.DataFrame:
+    line = pl.int_range(first, first + batch.num_rows, dtype=LINE, eager=True)
+    return pl.DataFrame(batch).insert_column(0, line.alias("line"))
+
+
+def _pieces(
+    file: "ParquetFile", columns: list[str], groups: Sequence[int] | None = None
+) -> "Iterator[tuple[int, RecordBatch]]":
+    """Yield some thousand rows at a time, and the number of the first of them.
 
     Args:
         file: The file.
@@ -139,10 +197,10 @@ def frames(
     parts = [(1, None)] if groups is None else [(sum(sizes[:at]) + 1, [at]) for at in groups]
     try:
         for first, part in parts:
-            for batch in file.iter_batches(batch_size=ROWS, row_groups=part, columns=columns):
-                rows = pl.DataFrame(batch)
-                line = pl.int_range(first, first + batch.num_rows, dtype=LINE, eager=True)
-                yield rows.insert_column(0, line.alias("line"))
+            for batch in file.iter_batches(
+                batch_size=ROWS, row_groups=part, columns=columns, use_threads=False
+            ):
+                yield first, batch
                 first += batch.num_rows
     except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise BrokenError(DAMAGED) from error

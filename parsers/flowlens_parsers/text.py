@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from flowlens_parsers.batch import LINE, Batch, Layout, Options, reject
+from flowlens_parsers.batch import LINE, Batch, Layout, Options, Packed, reject
 from flowlens_parsers.errors import NOT_UTF8
 from flowlens_parsers.fast import parse_block
 from flowlens_parsers.headers import BLANKS, header, headers, names
@@ -139,12 +139,12 @@ class Cursor:
             return None
         numbers = pl.Series([self.line + rows.odd[at][1] for at in others], dtype=LINE)
         self.line += rows.lines
-        batch = _nothing(self.names, self.options.columns)
+        batch, some = _nothing(self.names, self.options.columns), Packed(rows.records, packer.codes)
         if said:
             batch = replace(batch, coverage=table(said, self.source), lines=len(said))
         if left:
             batch = merge([batch, *self.sift(numbers, left)])[0]
-        return replace(batch, lines=batch.lines + len(rows.records), packed=(rows.records,))
+        return replace(batch, lines=batch.lines + len(rows.records), packed=(some,))
 
     @property
     def packable(self) -> bool:

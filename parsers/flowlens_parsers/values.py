@@ -2,7 +2,8 @@
 
 import re
 from functools import lru_cache
-from ipaddress import AddressValueError, IPv6Address
+from ipaddress import IPv6Address
+from socket import AF_INET6, inet_ntop, inet_pton
 
 import polars as pl
 
@@ -40,11 +41,13 @@ def canonical(text: str) -> str | None:
     if ":" not in text:
         return text if re.fullmatch(_IPV4, text, re.ASCII) else None
     try:
-        address = IPv6Address(text)
-    except (AddressValueError, UnicodeError):
+        packed = inet_pton(AF_INET6, text)
+    except (OSError, ValueError):
         return None
-    if address.scope_id is not None:
-        return None
+    short = inet_ntop(AF_INET6, packed)
+    if "." not in short:
+        return short
+    address = IPv6Address(packed)  # some write the last 32 bits of others as IPv4, too
     return f"::ffff:{address.ipv4_mapped}" if address.ipv4_mapped else address.compressed
 
 

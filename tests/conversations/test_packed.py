@@ -39,6 +39,12 @@ FIELDS = {
     "tgw-attachment-id": ("tgw-attach-1", "-"),
     "log-status": ("OK", "OK", "OK", "NODATA", "-"),
 }
+NUMBERS = {
+    **dict.fromkeys(("version", "srcport", "dstport", "protocol"), pl.Int32()),
+    **dict.fromkeys(("tcp-flags", "traffic-path"), pl.Int32()),
+    **dict.fromkeys(("packets", "start", "end"), pl.Int64()),
+    "bytes": pl.UInt64(),
+}
 NEEDED = ("srcaddr", "dstaddr", "srcport", "dstport", "protocol", "start", "end", "bytes")
 
 
@@ -53,19 +59,41 @@ def logs(draw: st.DrawFn) -> str:
     return "\n".join([" ".join(names), *rows]) + "\n"
 
 
+def table(text: str) -> pl.DataFrame:
+    """The lines of a log that have all values, in columns as AWS types them in Parquet."""
+    head, *lines = (line.split(" ") for line in text.splitlines())
+    rows = [line for line in lines if len(line) == len(head)]
+    columns = []
+    for at, name in enumerate(head):
+        values = [row[at] for row in rows]
+        given = [None if value == "-" else value for value in values]
+        if name in NUMBERS:
+            whole = [None if value is None else int(value) for value in given]
+            columns.append(pl.Series(name.replace("-", "_"), whole, dtype=NUMBERS[name]))
+        else:
+            columns.append(pl.Series(name.replace("-", "_"), values, dtype=pl.String))
+    return pl.DataFrame(columns)
+
+
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     texts=st.lists(logs(), min_size=1, max_size=3),
     until=st.sampled_from([None, 60, 60.5, 3_600]),
+    as_columns=st.booleans(),
 )
 def test_packed_records_give_what_the_plain_path_gives(
-    texts: list[str], until: float | None, tmp_path_factory: pytest.TempPathFactory
+    texts: list[str],
+    until: float | None,
+    as_columns: bool,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """Straight from the bytes or through frames: one table and one account of the lines."""
     folder = tmp_path_factory.mktemp("logs")
     for number, text in enumerate(texts):
         name = f"fl-0000000{number}.log.gz" if number else "a.log.gz"
         (folder / name).write_bytes(gzip.compress(text.encode()))
+        if as_columns and (rows := table(text)).height:
+            rows.write_parquet(folder / f"{number}.log.parquet")
     end = None if until is None else datetime.fromtimestamp(START + until, UTC)
     tables, counts = [], []
     for pack in (True, False):

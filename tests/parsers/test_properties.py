@@ -151,7 +151,7 @@ def unpacked(batch: Batch, packer: Packer, texts: list[str]) -> list[dict[str, A
     """What packed rows say of the fields of `SMALL`, null and 0 alike."""
     rows = []
     for src, ports, places, times, last in (
-        (int(r[0]), int(r[1]), int(r[2]), int(r[3]), int(r[6])) for r in batch.packed[0]
+        (int(r[0]), int(r[1]), int(r[2]), int(r[3]), int(r[6])) for r in batch.packed[0].rows
     ):
         word = [
             None if code == NULL else texts[packer.codes[code]]
