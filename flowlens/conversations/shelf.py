@@ -26,6 +26,12 @@ FLOW = 14  # integers of a flow
 WIDE, NARROW = 10, 8  # integers of a row
 EVER = 2**33  # seconds: after any time that a row can hold
 JOIN = 1 << 15  # rows of a block at least, but for the last one
+MOST = 1 << 20  # rows that are merged at once
+
+#: Odd numbers that make of what a flow's rows share (lo, hi, where, what) a number.
+MIX = np.array(
+    [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63], np.uint64
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +50,13 @@ class Shelf:
         spool: where rows lie.
         columns: fields of the records, over all formats; they tell whether rows have raw addresses
             and services, and whether exact duplicates can be told, which then count once.
+        most: rows that are merged at once.
     """
 
-    def __init__(self, *, bits: int, spool: Spool, columns: frozenset[str]) -> None:
-        self.bits, self.once = bits, columns >= IDENTIFYING
+    def __init__(
+        self, *, bits: int, spool: Spool, columns: frozenset[str], most: int = MOST
+    ) -> None:
+        self.bits, self.most, self.once = bits, most, columns >= IDENTIFYING
         self.width = WIDE if any(name.startswith("pkt_") for name in columns) else NARROW
         self._spool = spool
         self._kernel = load("flowlens.conversations.kernel")
@@ -132,7 +141,10 @@ class Shelf:
             part: its number.
             ranks: place of the text of each code in the order of all texts.
         """
-        rows = np.concatenate([np.empty(0, np.uint64), *self._all(part)])
+        merged = [self._merged(rows, ranks) for rows in self._slices(part)]
+        return merged[0] if len(merged) == 1 else np.concatenate(merged)
+
+    def _merged(self, rows: Words, ranks: NDArray[np.uint32]) -> Words:
         count = len(rows) // self.width
         copies, places = table(count)
         again, _ = table(count)
@@ -142,6 +154,25 @@ class Shelf:
             *(address(copies), places, address(again), address(flows)),
         )
         return flows[: total * FLOW].copy()
+
+    def _slices(self, part: int) -> Iterator[Words]:
+        """Yield the rows of a part in as many slices as memory asks for, a flow's in one of them.
+
+        Two addresses that speak all day make a part that no number of parts would divide.
+        """
+        count = sum(int(block.starts[part + 1] - block.starts[part]) for block in self._blocks)
+        slices: list[list[Kept]] = [[] for _ in range(-(-count // self.most))]
+        if len(slices) < 2:
+            yield np.concatenate([np.empty(0, np.uint64), *self._all(part)])
+            return
+        for rows in self._all(part):
+            each = rows.reshape(-1, self.width)
+            hash = np.bitwise_xor.reduce(each[:, : len(MIX)] * MIX, axis=1) >> np.uint64(32)
+            number = hash % np.uint64(len(slices))
+            for at, kept in enumerate(slices):
+                kept.append(self._spool.keep(each[number == at].ravel()))
+        for kept in slices:
+            yield np.concatenate([self._spool.give(some) for some in kept])
 
     def _all(self, part: int) -> Iterator[Words]:
         for block in self._blocks:

@@ -1,5 +1,6 @@
 import gzip
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from flowlens.conversations import conversations, packed
+from flowlens.conversations.shelf import Shelf
 from flowlens.records import Ledger, scan_records, scanned
 
 START = 1_763_722_800  # 2025-11-21 11:00
@@ -133,6 +135,17 @@ def test_rows_that_do_not_fit_into_memory_wait_in_a_file(tmp_path: Path) -> None
     assert whole["records"].sum() == 5_000
     for memory in (0, 100_000):
         assert_frame_equal(whole, shelved(path, memory=memory, bits=4))
+
+
+def test_a_part_that_does_not_fit_into_memory_is_merged_in_slices(tmp_path: Path) -> None:
+    """The views are the same however few rows are merged at once, copies among them or not."""
+    path = tmp_path / "a.log"
+    path.write_text(LINES + LINES[: len(LINES) // 2])
+    whole = shelved(path, bits=0)
+    for most in (3_000, 100):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(packed, "Shelf", partial(Shelf, most=most))
+            assert_frame_equal(whole, shelved(path, bits=0))
 
 
 def test_a_time_that_rows_have_no_room_for_takes_the_plain_path(tmp_path: Path) -> None:
