@@ -103,7 +103,6 @@ def _conversations(
     separate = placed(seen, between.lazy(), owned).with_columns(leg=pl.lit(None, pl.String))
     if between["box"].is_not_null().any():
         separate = linked(separate.drop("leg").collect().lazy(), between.lazy(), words)
-        separate = merged(separate, least=["place", "leg"], some=[])
     if "tgw_attachment_id" in columns:
         accept = pl.select(code(pl.lit("ACCEPT"), words)).item()
         separate = with_action(separate.collect().lazy(), accept, NOTHING)

@@ -11,7 +11,7 @@ rest stays as two, marked.
 import polars as pl
 
 from flowlens.conversations.codes import END, HOUR, WORD, text
-from flowlens.conversations.views import CLIENT, MIDDLE
+from flowlens.conversations.views import CLIENT, MIDDLE, merged
 from flowlens.conversations.witnesses import PRIVATE
 
 __all__ = ["INNER", "OUTER", "boxes", "linked"]
@@ -71,18 +71,21 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> 
     """Take away the copies among NAT legs, give outer legs their client; add ``leg``.
 
     Args:
-        placed: what `views.placed` returns.
+        placed: what `views.placed` returns; it is read several times.
         boxes: what `boxes` returns.
         words: the dictionary of the codes.
 
     Returns:
-        the views without copies; ``leg`` is null, or `INNER` or `OUTER` for half of a
-        conversation whose other half is not clear.
+        the views without copies, as `views.merged` has them; ``leg`` is null, or `INNER` or
+        `OUTER` for half of a conversation whose other half is not clear.
     """
+    nat = boxes.drop_nulls("box").unique()
     ends = placed.with_columns(
         server=pl.col("server_end") // END, service=pl.col("server_end") % END
     )
-    rows = _marked(ends, boxes.drop_nulls("box").unique())
+    # Only gateways write legs down; of all others nothing is joined, and nothing merged.
+    rows = _marked(ends.join(nat, on="observer", how="semi"), nat)
+    others = ends.join(nat, on="observer", how="anti")
     # Who knocks on the gateway from outside is no client behind it.
     behind = text(pl.col("client"), words).str.contains(PRIVATE).fill_null(value=False)
     is_outer, is_inner = pl.col("outer"), pl.col("inner") & behind
@@ -90,7 +93,9 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> 
     through = rows.filter(is_outer == is_inner)
     spanned = _spanned(through)
     outer = outer.join(spanned, on=[*SHARED, "server"], how="anti")
-    inner = inner.join(_counted(spanned, inner), on=[*SEEN, "observer"], how="left")
+    own = pl.concat([others, through.select(others.collect_schema().names())])
+    counted = _counted(spanned, own, inner)
+    inner = inner.join(counted, on=[*SEEN, "observer"], how="left")
     pairs = inner.group_by(SHARED).agg(
         only=pl.when(pl.col("client").n_unique() == 1).then(pl.col("client").first()),
         copies=pl.col("counted").fill_null(value=False).all(),
@@ -104,7 +109,7 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> 
     )
     columns = placed.collect_schema().names()
     alone = pl.when(pl.col("only").is_null()).then(pl.lit(OUTER))
-    return pl.concat(
+    legs = pl.concat(
         [
             through.select(*columns, leg=pl.lit(None, pl.String)),
             inner.select(*columns, leg=pl.lit(INNER)),
@@ -113,6 +118,9 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> 
             ).select(*columns, leg=alone),
         ]
     )
+    found = merged(legs, least=["place", "leg"], some=[])
+    blank = others.with_columns(leg=pl.lit(None, pl.String))
+    return pl.concat([blank.select(found.collect_schema().names()), found])
 
 
 def _spanned(views: pl.LazyFrame) -> pl.LazyFrame:
@@ -121,11 +129,17 @@ def _spanned(views: pl.LazyFrame) -> pl.LazyFrame:
     return pl.concat([views, views.filter(reach).with_columns(pl.col("what") + WORD)])
 
 
-def _counted(through: pl.LazyFrame, inner: pl.LazyFrame) -> pl.LazyFrame:
-    """Return ``counted`` for inner legs that the client, or the same gateway, wrote in full."""
-    own = inner.select(*SEEN, "observer").join(
-        through.filter(pl.col("place") == CLIENT).select(SEEN), on=SEEN, how="semi"
-    )
+def _counted(through: pl.LazyFrame, views: pl.LazyFrame, inner: pl.LazyFrame) -> pl.LazyFrame:
+    """Return ``counted`` for inner legs that the client, or the same gateway, wrote in full.
+
+    Args:
+        through: the gateways' views of no leg, spanned.
+        views: all views of no leg.
+        inner: inner legs.
+    """
+    clients = inner.select("client").unique()  # few: what is left of the views is as small
+    near = views.filter(pl.col("place") == CLIENT).join(clients, on="client", how="semi")
+    own = inner.select(*SEEN, "observer").join(_spanned(near), on=SEEN, how="semi")
     same = inner.join(through, on=[*SEEN, "observer"], how="semi").select(*SEEN, "observer")
     return pl.concat([own, same]).unique().with_columns(counted=pl.lit(value=True))
 
