@@ -7,7 +7,7 @@ ports text; `columns` copes with both.
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,6 @@ import polars as pl
 
 from flowlens_parsers import aliases
 from flowlens_parsers.batch import LINE, Batch, Layout, Options, Packed, passed, reject
-from flowlens_parsers.columnar import Columnar, texts
 from flowlens_parsers.columns import VITAL, typed
 from flowlens_parsers.errors import DAMAGED, UNKNOWN, BrokenError
 from flowlens_parsers.fields import known
@@ -27,6 +26,8 @@ from flowlens_parsers.streams import Reader
 if TYPE_CHECKING:
     from pyarrow import RecordBatch
     from pyarrow.parquet import ParquetFile
+
+    from flowlens_parsers.columnar import Columnar
 
 __all__ = ["MAGIC", "frames", "layout", "match", "opened", "read"]
 
@@ -78,7 +79,7 @@ def _batches(file: "ParquetFile", name: str, options: Options) -> Iterator[Batch
         return
     places = dict(zip(aliases.columns(given), given, strict=True))
     kept, unread = glance(file.metadata, places, options.wanted)
-    columns = Columnar(options.packer.code) if options.packer and texts(file, names) else None
+    columns = _columnar(file, names, options)
     for first, batch in _pieces(file, list(names), kept):
         named = batch.rename_columns([names[column] for column in batch.schema.names])
         if columns is None:
@@ -89,7 +90,7 @@ def _batches(file: "ParquetFile", name: str, options: Options) -> Iterator[Batch
         yield passed(unread)
 
 
-def _packed(columns: Columnar, batch: "RecordBatch", first: int, name: str) -> Batch:
+def _packed(columns: "Columnar", batch: "RecordBatch", first: int, name: str) -> Batch:
     """Return a batch packed, but for the rows that the tolerant parser must judge."""
     rows, silent, left = columns.pack(batch, name)
     done = replace(passed(0), coverage=silent, lines=batch.num_rows, packed=(Packed(rows),))
@@ -110,10 +111,22 @@ def _wanted(file: "ParquetFile", options: Options) -> dict[str, str]:
     }
 
 
+def _columnar(file: "ParquetFile", names: Mapping[str, str], options: Options) -> "Columnar | None":
+    """Return what packs the columns, if the caller wants that and they are as AWS writes them."""
+    if options.packer is None:
+        return None
+    from flowlens_parsers.columnar import Columnar, texts
+
+    return Columnar(options.packer.code) if texts(file, names) else None
+
+
 def _dictionaries(file: "ParquetFile", options: Options) -> list[str]:
     """Return the columns that are read as dictionaries: all of text, where records are packed."""
-    packing = options.packer is not None and known(aliases.columns(file.schema_arrow.names))
-    return (texts(file, _wanted(file, options)) or []) if packing else []
+    if options.packer is None or not known(aliases.columns(file.schema_arrow.names)):
+        return []
+    from flowlens_parsers.columnar import texts
+
+    return texts(file, _wanted(file, options)) or []
 
 
 def layout(reader: Reader, name: str, options: Options) -> Layout:
