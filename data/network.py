@@ -4,6 +4,7 @@ from typing import Any
 
 from data.account import (
     ACCOUNT,
+    BLOCK,
     FACE_OF,
     GROUPS,
     LOGS,
@@ -17,7 +18,7 @@ from data.account import (
     address,
 )
 from data.records import CUSTOM, DEFAULT
-from data.rules import acl, groups, rules
+from data.rules import acls, groups, rules
 
 __all__ = ["network"]
 
@@ -36,7 +37,7 @@ def network() -> Item:
         "ec2.describe_subnets": {"Subnets": _subnets()},
         "ec2.describe_security_groups": {"SecurityGroups": groups()},
         "ec2.describe_security_group_rules": {"SecurityGroupRules": rules()},
-        "ec2.describe_network_acls": {"NetworkAcls": [acl()]},
+        "ec2.describe_network_acls": {"NetworkAcls": acls()},
         "ec2.describe_route_tables": {"RouteTables": _routes()},
         "ec2.describe_nat_gateways": {"NatGateways": [_nat()]},
         "ec2.describe_internet_gateways": {
@@ -77,8 +78,8 @@ def _vpc() -> Item:
         "VpcId": VPC,
         "OwnerId": ACCOUNT,
         "State": "available",
-        "CidrBlock": "10.20.0.0/16",
-        "CidrBlockAssociationSet": [_block("10.20.0.0/16")],
+        "CidrBlock": BLOCK,
+        "CidrBlockAssociationSet": [_block(BLOCK)],
         "Ipv6CidrBlockAssociationSet": [_block("2001:db8:1200::/56", "Ipv6")],
         "Tags": _named("shop"),
     }
@@ -102,7 +103,7 @@ def _routes() -> list[Item]:
     def route(target: Item, to: str, kind: str = "DestinationCidrBlock") -> Item:
         return target | {kind: to, "State": "active", "Origin": "CreateRoute"}
 
-    local = {"GatewayId": "local", "DestinationCidrBlock": "10.20.0.0/16", "State": "active"}
+    local = {"GatewayId": "local", "DestinationCidrBlock": BLOCK, "State": "active"}
     six = route({"EgressOnlyInternetGatewayId": OUTWARD}, "::/0", "DestinationIpv6CidrBlock")
     s3 = route({"GatewayId": S3_ENDPOINT}, S3_LIST, "DestinationPrefixListId")
     inner = [local, route({"NatGatewayId": NAT}, "0.0.0.0/0"), six, s3]
