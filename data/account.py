@@ -5,7 +5,6 @@ AWS services from the ranges that AWS publishes.
 """
 
 ACCOUNT, REGION, VPC = "123456789012", "us-east-1", "vpc-0a1b2c3d4e5f60718"
-BLOCK = "10.20.0.0/16"
 SUBNETS = {
     "private-a": ("subnet-0aa0000000000000a", "10.20.1.0/24", "2001:db8:1200:1::/64", "use1-az1"),
     "private-b": ("subnet-0bb0000000000000b", "10.20.2.0/24", "2001:db8:1200:2::/64", "use1-az2"),

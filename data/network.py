@@ -4,7 +4,6 @@ from typing import Any
 
 from data.account import (
     ACCOUNT,
-    BLOCK,
     FACE_OF,
     GROUPS,
     LOGS,
@@ -78,8 +77,8 @@ def _vpc() -> Item:
         "VpcId": VPC,
         "OwnerId": ACCOUNT,
         "State": "available",
-        "CidrBlock": BLOCK,
-        "CidrBlockAssociationSet": [_block(BLOCK)],
+        "CidrBlock": "10.20.0.0/16",
+        "CidrBlockAssociationSet": [_block("10.20.0.0/16")],
         "Ipv6CidrBlockAssociationSet": [_block("2001:db8:1200::/56", "Ipv6")],
         "Tags": _named("shop"),
     }
@@ -103,7 +102,7 @@ def _routes() -> list[Item]:
     def route(target: Item, to: str, kind: str = "DestinationCidrBlock") -> Item:
         return target | {kind: to, "State": "active", "Origin": "CreateRoute"}
 
-    local = {"GatewayId": "local", "DestinationCidrBlock": BLOCK, "State": "active"}
+    local = {"GatewayId": "local", "DestinationCidrBlock": "10.20.0.0/16", "State": "active"}
     six = route({"EgressOnlyInternetGatewayId": OUTWARD}, "::/0", "DestinationIpv6CidrBlock")
     s3 = route({"GatewayId": S3_ENDPOINT}, S3_LIST, "DestinationPrefixListId")
     inner = [local, route({"NatGatewayId": NAT}, "0.0.0.0/0"), six, s3]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from data.account import ACCOUNT, BLOCK, GROUPS, SUBNETS, VPC
+from data.account import ACCOUNT, GROUPS, SUBNETS, VPC
 
 __all__ = ["acls", "groups", "rules"]
 
@@ -64,28 +64,19 @@ def rules() -> list[dict[str, Any]]:
 def acls() -> list[dict[str, Any]]:
     """Return the VPC's own network ACL, through which everything passes, and the public subnet's.
 
-    The latter keeps out whoever knocks on the NAT gateway: what comes in is for ephemeral ports,
-    and two of those on which services listen are closed as well.
+    The latter keeps out those who knock on the NAT gateway, by where they come from.
     """
     public = SUBNETS["public-a"][0]
     private = [subnet[0] for subnet in SUBNETS.values() if subnet[0] != public]
-    whole = {"Protocol": "-1", "CidrBlock": "0.0.0.0/0"}
-    inside = {"Protocol": "-1", "CidrBlock": BLOCK}
-    ports = [
-        (10, "allow", inside),
-        *((20 + n, "deny", _ports(6, port, port)) for n, port in enumerate((3_389, 8_080))),
-        *((100 + n, "allow", _ports(each, 1_024, 65_535)) for n, each in enumerate((6, 17))),
+    every = [
+        (100, "allow", {"Protocol": "-1", "CidrBlock": "0.0.0.0/0"}),
+        (101, "allow", {"Protocol": "-1", "Ipv6CidrBlock": "::/0"}),
     ]
-    every = [(100, "allow", whole), (101, "allow", {"Protocol": "-1", "Ipv6CidrBlock": "::/0"})]
+    knocking = (20, "deny", {"Protocol": "-1", "CidrBlock": "203.0.113.128/25"})
     return [
         _acl("acl-0a000000000000001", private, every, every, default=True),
-        _acl("acl-0a000000000000002", [public], ports, every[:1], default=False),
+        _acl("acl-0a000000000000002", [public], [knocking, *every], every, default=False),
     ]
-
-
-def _ports(protocol: int, first: int, last: int) -> dict[str, Any]:
-    ports = {"From": first, "To": last}
-    return {"Protocol": str(protocol), "CidrBlock": "0.0.0.0/0", "PortRange": ports}
 
 
 def _acl(

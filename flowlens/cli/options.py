@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from flowlens.cli.console import Closed
 
-__all__ = ["Grounds", "Reading", "Src", "Writing", "spread"]
+__all__ = ["Grounds", "Reading", "Src", "Srcs", "Writing", "spread"]
 
 Src = Annotated[
     list[str],
@@ -21,6 +21,8 @@ Src = Annotated[
         "or athena:DATABASE.TABLE[?output=s3://…&workgroup=NAME].",
     ),
 ]
+#: For verbs that can do without.
+Srcs = Annotated[list[str] | None, Argument(metavar="[SRC…]", show_default=False, help="As above.")]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

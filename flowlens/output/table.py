@@ -28,6 +28,7 @@ VIEWS: dict[str, tuple[str, ...]] = {
         "hour", "client_owner", "client", "destination", "server_port", "protocol", "bytes_out",
         "bytes_in", "expected", "path", "action", "connections", "why",
     ),
+    "explain": ("explanation", "text", "records", "bytes", "first_seen", "layers", "rules"),
     "findings": (
         "severity", "owner", "destination", "server_port", "protocol", "bytes_out", "first_seen",
         "text", "id",

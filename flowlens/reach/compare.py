@@ -86,7 +86,9 @@ def _case() -> pl.Expr:
     half = pl.any_horizontal(pl.col("sg", "acl") == "partial") & ~odd
     one = pl.any_horizontal(pl.col("sg", "acl") == "allow")
     count = pl.col("refusers").list.len()
-    blocking = pl.col("notes").list.eval(pl.element().str.contains("Block Public Access")).list.any()
+    blocking = (
+        pl.col("notes").list.eval(pl.element().str.contains("Block Public Access")).list.any()
+    )
     opens, stage = pl.col("opens"), pl.col("stage")
     # A refused answer is never the group's missing rule: the group let in what it answers.
     stateful = ~opens & (pl.col("acl") == "allow") & (pl.col("sg") == "deny")
@@ -110,9 +112,7 @@ def _case() -> pl.Expr:
         (forward == "REJECT", pl.lit("refused")),
         (over | (~opens & (stage.ne_missing("answer"))), pl.lit("late")),
     ]
-    return pl.coalesce(
-        *(pl.when(test).then(case) for test, case in cases), pl.lit("drift")
-    )
+    return pl.coalesce(*(pl.when(test).then(case) for test, case in cases), pl.lit("drift"))
 
 
 def _named() -> pl.Expr:
@@ -147,7 +147,8 @@ def _named() -> pl.Expr:
 def _through() -> pl.Expr:
     """Return the layers that had a say: inside a subnet an ACL has none, without groups they."""
     sides = [
-        pl.when(pl.col(f"{name}_rule").is_not_null() & _own(name)).then(pl.lit(name)) for name in ACLS
+        pl.when(pl.col(f"{name}_rule").is_not_null() & _own(name)).then(pl.lit(name))
+        for name in ACLS
     ]
     groups = pl.when(pl.col("sg_rules").list.len() > 0).then(pl.lit("sg"))
     return pl.concat_list(groups, *sides).list.drop_nulls()

@@ -175,7 +175,8 @@ def _carried(end: End, face: Ints) -> dict[str, pl.Series]:
     sets = ["\n".join(sorted(names[n] for n in each)) for each in faces.sets]
     known = np.flatnonzero(face >= 0)
     subnet, vpc, carried = (
-        _spread(each[face[known]], known, len(face)) for each in (faces.subnet, faces.vpc, faces.set)
+        _spread(each[face[known]], known, len(face))
+        for each in (faces.subnet, faces.vpc, faces.set)
     )
     return {
         "groups": _texts([*sets], carried),

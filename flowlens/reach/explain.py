@@ -48,8 +48,24 @@ def explain(flows: pl.LazyFrame | pl.DataFrame, inventory: "Inventory") -> pl.Da
     classes = found.with_columns(
         explanation=pl.col("case").replace_strict(CASES, return_dtype=pl.String)
     )
-    table = classes.select(pl.col(name).cast(dtype) for name, dtype in EXPLAINED.items())
+    table = _together(classes).select(pl.col(n).cast(dtype) for n, dtype in EXPLAINED.items())
     return table.sort(*_ORDER, pl.all().exclude(_ORDER), nulls_last=True)
+
+
+def _together(found: pl.DataFrame) -> pl.DataFrame:
+    """Merge rows that say the same: no rule told apart what they differ in."""
+    counted = ("client_port", "records", "bytes", "connections", "first_seen", "last_seen")
+    alike = [name for name in EXPLAINED if name not in counted]
+    several = pl.col("client_port").n_unique() == 1
+    return found.group_by(alike).agg(
+        pl.when(several).then(pl.col("client_port").first()),
+        *(
+            pl.when(pl.col(name).count() > 0).then(pl.col(name).sum())
+            for name in ("records", "bytes", "connections")
+        ),
+        pl.min("first_seen"),
+        pl.max("last_seen"),
+    )
 
 
 def judged(asked: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
@@ -80,7 +96,11 @@ def judged(asked: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
     return (
         joined.with_columns(was=pl.when(~took).then("rules_past"), **columns)
         .drop("row", *(f"{name}_past" for name in _TOLD))
-        .select(*asked.columns, *(c for c in first.columns if c in {*_TOLD, "refusers", "acl", "entry", "opens"}), *_NO_PAST)
+        .select(
+            *asked.columns,
+            *(c for c in first.columns if c in {*_TOLD, "refusers", "acl", "entry", "opens"}),
+            *_NO_PAST,
+        )
     )
 
 
@@ -103,7 +123,9 @@ def _turned(found: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
     doubt = found.filter(odd)
     if doubt.is_empty():
         return found
-    other = pl.when(pl.col("role") == "initiate").then(pl.lit("reply")).otherwise(pl.lit("initiate"))
+    other = (
+        pl.when(pl.col("role") == "initiate").then(pl.lit("reply")).otherwise(pl.lit("initiate"))
+    )
     again = _held(doubt.select("row", *SEEN).with_columns(role=other), inventory)
     settled = again.filter(pl.col("case").is_in(HELD)).with_columns(case=pl.lit("other"))
     kept = found.join(settled, on="row", how="anti")
@@ -118,7 +140,9 @@ def _history(open: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
         inventory: the captures.
     """
     times = pl.Series(sorted({each.captured_at for each in inventory.captures}), dtype=TIME)
-    left, right = (pl.lit(times).search_sorted(pl.col("at"), side=side) for side in ("left", "right"))
+    left, right = (
+        pl.lit(times).search_sorted(pl.col("at"), side=side) for side in ("left", "right")
+    )
     known = open.filter(pl.col("action").is_not_null(), pl.col("at").is_not_null())
     lost = known.select("row", *SEEN, "case").with_columns(
         earlier=left.cast(pl.Int64) - 1, later=right.cast(pl.Int64)
@@ -150,9 +174,7 @@ def _as_of(
         inside = pl.when(place.is_between(0, len(times) - 1)).then(place)
         return pl.lit(times).gather(inside)
 
-    timed = flows.with_columns(
-        **{"held": at(spot), ends[0]: at(spot), ends[1]: at(spot + step)}
-    )
+    timed = flows.with_columns(**{"held": at(spot), ends[0]: at(spot), ends[1]: at(spot + step)})
     asked = timed.select("row", *SEEN).with_columns(at=timed["held"])
     told = _held(asked, inventory).filter(pl.col("case").is_in(HELD))
     return told.select("row", *_TOLD).join(timed.select("row", "held", *sorted(ends)), on="row")

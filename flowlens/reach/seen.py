@@ -42,7 +42,13 @@ _KEY = ("interface_id", "direction", "src", "dst", "protocol", "src_port", "dst_
 #: Fields of records that are read here, beside those of `TUPLE`.
 _WANTED = {
     **dict.fromkeys(("srcaddr", "dstaddr", "action", "reject_reason"), pl.String()),
-    **{"srcport": pl.UInt16(), "dstport": pl.UInt16(), "bytes": pl.UInt64(), "start": TIME, "end": TIME},
+    **{
+        "srcport": pl.UInt16(),
+        "dstport": pl.UInt16(),
+        "bytes": pl.UInt64(),
+        "start": TIME,
+        "end": TIME,
+    },
 }
 _SAID = ("action", "reject_reason", "stage", "orientation")
 
@@ -100,9 +106,13 @@ def _added(records: pl.LazyFrame, inventory: "Inventory") -> pl.LazyFrame:
         records.with_columns(slot=_slot(start, inventory), hour=start.dt.truncate("1h"))
         .group_by("slot", "hour", *(name for name in keys if name in schema))
         .agg(
-            pl.col("merged").sum() if "merged" in schema else pl.len().cast(pl.UInt64).alias("merged"),
+            pl.col("merged").sum()
+            if "merged" in schema
+            else pl.len().cast(pl.UInt64).alias("merged"),
             *(
-                pl.col(name).cast(pl.UInt64).sum() for name in ("bytes", "packets") if name in schema
+                pl.col(name).cast(pl.UInt64).sum()
+                for name in ("bytes", "packets")
+                if name in schema
             ),
             *([pl.min("start")] if "start" in schema else []),
             *([pl.max("end")] if "end" in schema else []),

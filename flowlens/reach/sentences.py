@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flowlens.reach.compare import ACLS, star
+from flowlens.reach.compare import star
 from flowlens.words import PORTED, PROTOCOLS
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ __all__ = ["labels", "sentences"]
 
 SHOWN = 3  # rules in a sentence; `rules` has all
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
-_PASS = {"nacl_out": "out", "nacl_in": "in"}
+_PASS = {"nacl_out": "out what leaves", "nacl_in": "in what enters"}
 
 
 def sentences(found: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
@@ -60,14 +60,12 @@ def _who() -> pl.Expr:
     names = pl.col("protocol").replace_strict(
         PROTOCOLS, default=pl.col("protocol").cast(pl.String), return_dtype=pl.String
     )
-    kind = names.fill_null("any protocol") + pl.when(port.is_not_null()).then(
-        pl.format("/{}", port)
-    ).otherwise(pl.lit(""))
-    ends = pl.format(
-        "{} → {} {}", pl.col("client").fill_null("?"), pl.col("server").fill_null("?"), kind
-    )
-    action = pl.when(pl.col("action").is_not_null()).then(pl.format(" {}", "action"))
-    return pl.concat_str(ends, action.fill_null(""))
+    parts = [names.fill_null("any protocol"), port, pl.col("icmp_type"), pl.col("icmp_code")]
+    kind = pl.concat_str(parts, separator="/", ignore_nulls=True)
+    ends = [pl.col(name).fill_null("?") for name in ("client", "server")]
+    where = pl.format(" at {}", "interface_id").fill_null("")
+    action = pl.format(" {}", "action").fill_null("")
+    return pl.concat_str(pl.format("{} → {} {}", *ends, kind), action, where)
 
 
 def _way() -> pl.Expr:
@@ -81,7 +79,9 @@ def _let(spoken: pl.DataFrame) -> pl.Expr:
     count = pl.col("sg_rules").list.len().cast(pl.Int64)
     first = pl.col("sg_rules").list.head(SHOWN)
     rules = first.list.eval(pl.element().replace(spoken["rule"], spoken["label"])).list.join(", ")
-    more = pl.when(count > SHOWN).then(pl.format(" and {} more", count - SHOWN)).otherwise(pl.lit(""))
+    more = (
+        pl.when(count > SHOWN).then(pl.format(" and {} more", count - SHOWN)).otherwise(pl.lit(""))
+    )
     verb = pl.when(count == 1).then(pl.lit("lets")).otherwise(pl.lit("let"))
     opens = pl.format("{}{} {} it {}", rules, more, verb, _way())
     answers = pl.format("it answers what {}{} {} {}", rules, more, verb, _way())
@@ -94,7 +94,7 @@ def _let(spoken: pl.DataFrame) -> pl.Expr:
     )
     sides = [
         pl.when((pl.col(name) == "allow") & _counts(name) & pl.col(number).is_not_null()).then(
-            pl.format(f"{{}} entry {{}} lets it {word}", "nacl", star(pl.col(number)))
+            pl.format(f"{{}} entry {{}} lets {word}", "nacl", star(pl.col(number)))
         )
         for name, word in _PASS.items()
         for number in (f"{name}_rule",)
@@ -104,7 +104,10 @@ def _let(spoken: pl.DataFrame) -> pl.Expr:
             pl.lit("no network ACL stands inside a subnet")
         )
     )
-    return pl.concat_list(group, *sides, apart).list.drop_nulls().list.join(", ")
+    route = pl.when(
+        pl.col("action").is_null() & (pl.col("route_usable").fill_null(value=False))
+    ).then(pl.format("route {} → {}", "route", "route_target"))
+    return pl.concat_list(group, *sides, apart, route).list.drop_nulls().list.join(", ")
 
 
 def _counts(name: str) -> pl.Expr:
@@ -123,12 +126,12 @@ def _barred() -> pl.Expr:
     sides = [
         pl.when((pl.col(name) == "deny") & _counts(name)).then(
             pl.format(
-                f"{{}} entry {{}} refuses it {word}",
+                f"{{}} entry {{}} refuses what {verb}",
                 pl.col("nacl").fill_null("the network ACL"),
                 star(pl.col(f"{name}_rule")).fill_null("?"),
             )
         )
-        for name, word in _PASS.items()
+        for name, verb in (("nacl_out", "leaves"), ("nacl_in", "enters"))
     ]
     blocked = pl.when("bpa").then(pl.lit("VPC Block Public Access refuses it"))
     beyond = [
@@ -166,7 +169,9 @@ def _changed() -> pl.Expr:
     )
     told = pl.format("; as captured at {}{} it was so: {}", held, kept.fill_null(""), spans)
     alone = pl.format("; {}", spans)
-    lost = pl.when(pl.col("case") == "drift").then(pl.lit("; no capture of the inventory has it so"))
+    lost = pl.when(pl.col("case") == "drift").then(
+        pl.lit("; no capture of the inventory has it so")
+    )
     mine = pl.col("case").is_in(["drift", "late"])
     changed = pl.when(mine).then(told).otherwise(alone)
     return pl.when(after.is_not_null() & before.is_not_null()).then(changed).otherwise(lost)
@@ -175,15 +180,25 @@ def _changed() -> pl.Expr:
 def _first() -> pl.Expr:
     """Return the notes as a reason."""
     some = pl.col("notes").list.head(2).list.join("; ")
-    return pl.when(pl.col("notes").list.len() > 0).then(some).otherwise(pl.lit("it is not told why"))
+    return (
+        pl.when(pl.col("notes").list.len() > 0).then(some).otherwise(pl.lit("it is not told why"))
+    )
 
 
 def _said() -> pl.Expr:
     """Say what was found out, case by case."""
     let, barred, first = pl.col("let"), pl.col("barred"), pl.col("first")
     reason = pl.col("reject_reason")
-    only = pl.col("layers").list.join(" or ").replace(
-        {"sg": "the security groups", "nacl_in": "the network ACL", "nacl_out": "the network ACL"}
+    only = (
+        pl.col("layers")
+        .list.join(" or ")
+        .replace(
+            {
+                "sg": "the security groups",
+                "nacl_in": "the network ACL",
+                "nacl_out": "the network ACL",
+            }
+        )
     )
     named = (
         pl.when(reason == "EC")
@@ -210,8 +225,10 @@ def _said() -> pl.Expr:
         "unlogged": pl.format("not known, the log has what flow logs leave out; {}", first),
         "unknown": pl.format("not known, {}", first),
         "allow": let,
-        "deny": pl.format("refused, {}", barred),
-        "partial": pl.lit("a part of such packets passes"),
-        "blank": pl.format("not known, {}", first),
+        "deny": pl.format("refused, {}", pl.when(barred != "").then(barred).otherwise(first)),
+        "partial": pl.format("a part of such packets passes, {}", let),
+        "blank": pl.when(pl.col("verdict") == "allow")
+        .then(pl.format("{}; what lies beyond is not known, {}", let, first))
+        .otherwise(pl.format("not known, {}", first)),
     }
     return pl.coalesce(pl.when(pl.col("case") == case).then(text) for case, text in cases.items())
