@@ -8,7 +8,7 @@ import polars as pl
 
 from flowlens.reach.acls import LAST4, LAST6
 
-__all__ = ["CASES", "HELD", "compare", "star"]
+__all__ = ["CASES", "HELD", "compare", "grouped", "star"]
 
 #: Directions of a network ACL as AWS calls them.
 ACLS = {"nacl_out": "egress", "nacl_in": "ingress"}
@@ -72,10 +72,15 @@ def _refusers() -> pl.Expr:
     open = pl.col("opens")
     parts = [
         pl.when(pl.col("acl") == "deny").then(pl.col("way")),
-        pl.when(pl.col("sg") == "deny").then(pl.lit("sg")),
+        pl.when((pl.col("sg") == "deny") & grouped()).then(pl.lit("sg")),
         pl.when(pl.col("bpa") & open).then(pl.lit("bpa")),
     ]
     return pl.concat_list(parts).list.drop_nulls()
+
+
+def grouped() -> pl.Expr:
+    """Say whether groups may have refused it: not an answer, as they let in what it answers."""
+    return (pl.col("role") == "initiate") | (pl.col("action") != "REJECT").fill_null(value=True)
 
 
 def _case() -> pl.Expr:
@@ -90,7 +95,6 @@ def _case() -> pl.Expr:
         pl.col("notes").list.eval(pl.element().str.contains("Block Public Access")).list.any()
     )
     opens, stage = pl.col("opens"), pl.col("stage")
-    # A refused answer is never the group's missing rule: the group let in what it answers.
     stateful = ~opens & (pl.col("acl") == "allow") & (pl.col("sg") == "deny")
     over = (pl.col("protocol") == 6) & stage.ne_missing("syn") & stage.ne_missing("answer")
     cases = [

@@ -19,6 +19,7 @@ __all__ = ["explain", "judged"]
 #: Cases that another capture may account for; of the second kind, the captures around only.
 _CONTRARY, _OPEN = ("drift", "late"), ("unknown", "likely", "part")
 _TOLD = ["case", "layers", "rules", "way", "bpa", *REACH]
+_OTHER = pl.when(pl.col("role") == "initiate").then(pl.lit("reply")).otherwise(pl.lit("initiate"))
 _ORDER = ["first_seen", "interface_id", "client", "server", "server_port", "protocol", "direction"]
 
 
@@ -46,7 +47,8 @@ def explain(flows: pl.LazyFrame | pl.DataFrame, inventory: "Inventory") -> pl.Da
     asked = seen(lazy, inventory) if raw else given(lazy.collect())
     found = sentences(judged(asked, inventory), inventory)
     classes = found.with_columns(
-        explanation=pl.col("case").replace_strict(CASES, return_dtype=pl.String)
+        explanation=pl.col("case").replace_strict(CASES, return_dtype=pl.String),
+        role=pl.when(pl.col("case") == "other").then(_OTHER).otherwise("role"),
     )
     table = _together(classes).select(pl.col(n).cast(dtype) for n, dtype in EXPLAINED.items())
     return table.sort(*_ORDER, pl.all().exclude(_ORDER), nulls_last=True)
@@ -123,11 +125,9 @@ def _turned(found: pl.DataFrame, inventory: "Inventory") -> pl.DataFrame:
     doubt = found.filter(odd)
     if doubt.is_empty():
         return found
-    other = (
-        pl.when(pl.col("role") == "initiate").then(pl.lit("reply")).otherwise(pl.lit("initiate"))
-    )
-    again = _held(doubt.select("row", *SEEN).with_columns(role=other), inventory)
-    settled = again.filter(pl.col("case").is_in(HELD)).with_columns(case=pl.lit("other"))
+    again = _held(doubt.select("row", *SEEN).with_columns(role=_OTHER), inventory)
+    fits = again.filter(pl.col("case").is_in(HELD))
+    settled = fits.with_columns(case=pl.lit("other"))
     kept = found.join(settled, on="row", how="anti")
     return pl.concat([kept, settled.select(found.columns)]).sort("row")
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flowlens.reach.compare import star
+from flowlens.reach.compare import grouped, star
 from flowlens.words import PORTED, PROTOCOLS
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _counts(name: str) -> pl.Expr:
 def _barred() -> pl.Expr:
     """Say what refuses it, layer by layer."""
     groups = pl.col("groups").list.join(", ").fill_null("its groups")
-    group = pl.when(pl.col("sg") == "deny").then(
+    group = pl.when((pl.col("sg") == "deny") & grouped()).then(
         pl.when(pl.col("role") == "reply")
         .then(pl.format("no rule of {} lets {} what it answers", groups, _way()))
         .otherwise(pl.format("no rule of {} lets it {}", groups, _way()))
@@ -160,21 +160,24 @@ BEYOND = {
 
 def _changed() -> pl.Expr:
     """Say between which captures it changed, and which of them accounts for the log."""
-    after, before, held = (
-        pl.col(name).dt.strftime(MOMENT) for name in ("changed_after", "changed_before", "held")
+    ends = ("changed_after", "changed_before")
+    after, before, held = (pl.col(name).dt.strftime(MOMENT) for name in (*ends, "held"))
+    other = pl.when(pl.col("held") == pl.col("changed_after")).then(before).otherwise(after)
+    rules = pl.col("was").list.head(SHOWN).list.join(", ")
+    named = (
+        pl.when(pl.col("was").list.len() > 0).then(pl.format(" by {}", rules)).otherwise(pl.lit(""))
     )
-    spans = pl.format("it changed between the captures of {} and {}", after, before)
-    kept = pl.when(pl.col("was").list.len() > 0).then(
-        pl.format(" ({})", pl.col("was").list.head(SHOWN).list.join(", "))
+    contrary = pl.format(
+        "; it was as the log says{} at {}, and changed between the captures of {} and {}",
+        *(named, held, after, before),
     )
-    told = pl.format("; as captured at {}{} it was so: {}", held, kept.fill_null(""), spans)
-    alone = pl.format("; {}", spans)
+    around = pl.format("; so says the capture of {}, but not that of {}", held, other)
     lost = pl.when(pl.col("case") == "drift").then(
         pl.lit("; no capture of the inventory has it so")
     )
     mine = pl.col("case").is_in(["drift", "late"])
-    changed = pl.when(mine).then(told).otherwise(alone)
-    return pl.when(after.is_not_null() & before.is_not_null()).then(changed).otherwise(lost)
+    told = pl.when(mine).then(contrary).otherwise(around)
+    return pl.when(after.is_not_null() & before.is_not_null()).then(told).otherwise(lost)
 
 
 def _first() -> pl.Expr:
@@ -205,6 +208,7 @@ def _said() -> pl.Expr:
         .then(pl.lit("encryption control refused it, says the log, and the inventory has none"))
         .otherwise(pl.lit("Block Public Access refused it, says the log; its mode is not known"))
     )
+    told = pl.when(pl.col("action") == "ACCEPT").then(let).otherwise(barred)
     cases = {
         "through": let,
         "refused": pl.when(reason == "BPA")
@@ -213,8 +217,7 @@ def _said() -> pl.Expr:
         "both": barred + pl.lit("; the log does not say which of them did"),
         "part": pl.lit("a part of such packets passes, and the log does not say more of them"),
         "late": let + pl.lit("; a packet of a connection that was over, or the rules were others"),
-        "other": barred
-        + pl.lit("; if the other end opened it, which is a guess, the answer is another"),
+        "other": pl.format("{}, if the other end opened it: a guess", told),
         "drift": pl.when(reason == "BPA")
         .then(pl.lit("drift, VPC Block Public Access does not refuse it"))
         .when(pl.col("action") == "ACCEPT")
