@@ -12,7 +12,7 @@ from flowlens.tables import TIME
 if TYPE_CHECKING:
     from flowlens.inventory.model import Inventory
 
-__all__ = ["SEEN", "given", "seen"]
+__all__ = ["SEEN", "given", "seen", "slot"]
 
 TCP = 6
 SYN, SYN_ACK = 2, 16  # bits of tcp-flags (user guide of VPC); 16 comes with SYN only
@@ -103,7 +103,7 @@ def _added(records: pl.LazyFrame, inventory: "Inventory") -> pl.LazyFrame:
         *("action", "reject_reason", "flow_direction", "tcp_flags", *TUPLE),
     ]
     return (
-        records.with_columns(slot=_slot(start, inventory), hour=start.dt.truncate("1h"))
+        records.with_columns(slot=slot(start, inventory), hour=start.dt.truncate("1h"))
         .group_by("slot", "hour", *(name for name in keys if name in schema))
         .agg(
             pl.col("merged").sum()
@@ -120,7 +120,7 @@ def _added(records: pl.LazyFrame, inventory: "Inventory") -> pl.LazyFrame:
     )
 
 
-def _slot(time: pl.Expr, inventory: "Inventory") -> pl.Expr:
+def slot(time: pl.Expr, inventory: "Inventory") -> pl.Expr:
     """Number the captures and the spans between them: those alike have the same configuration."""
     times = pl.lit(pl.Series(sorted({each.captured_at for each in inventory.captures}), dtype=TIME))
     both = (times.search_sorted(time, side=side).cast(pl.UInt32) for side in ("left", "right"))
