@@ -1,7 +1,6 @@
 """Why flows were accepted or refused: from logs, or as they are typed."""
 
 from flowlens import times
-from flowlens.cli import console
 from flowlens.cli.options import Grounds, Reading, Writing
 from flowlens.cli.pipeline import Job, emit
 from flowlens.errors import UsageError
@@ -48,6 +47,4 @@ def explain(
         found = filters.where(found, reading.where, now=job.now)
     (frame,) = job.redacted(found)
     emit(job, frame, "explain")
-    for gap in job.inventory.gaps:
-        console.say(f"note: {gap}")
     job.close()
