@@ -87,17 +87,10 @@ def _captured() -> dict[str, pl.Expr]:
     answers = answers.fill_null(value=False)
     leaves = (here == "client") != answers
     # What stands in the middle answers for what comes to it; its own address is not known here.
-    near = {end: pl.when(here != "middle").then(end) for end in ("client", "server")}
-    source = pl.when(here == "middle").then("client").otherwise(near["client"])
-    asks = {"src": source, "dst": near["server"], "src_port": None, "dst_port": "server_port"}
-    back = {"src": near["server"], "dst": near["client"], "src_port": "server_port"}
     middle = here == "middle"
-    chosen = {
-        name: pl.when(answers & ~middle)
-        .then(_value(back.get(name), FLOWS[name]))
-        .otherwise(_value(value, FLOWS[name]))
-        for name, value in asks.items()
-    }
+    back = answers & ~middle
+    near = pl.when(~middle).then("server")
+    port = pl.col("server_port")
     return {
         "interface_id": observer,
         "direction": pl.when(here.is_null())
@@ -105,18 +98,15 @@ def _captured() -> dict[str, pl.Expr]:
         .when(leaves & ~middle)
         .then(pl.lit("egress"))
         .otherwise(pl.lit("ingress")),
+        "role": pl.when(back).then(pl.lit("reply")).otherwise(pl.lit("initiate")),
+        "src": pl.when(back).then("server").otherwise("client"),
+        "dst": pl.when(back).then("client").otherwise(near),
         "protocol": pl.col("protocol"),
+        "src_port": pl.when(back).then(port),
+        "dst_port": pl.when(~back).then(port),
         "icmp_type": pl.lit(None, FLOWS["icmp_type"]),
         "icmp_code": pl.lit(None, FLOWS["icmp_code"]),
-        "role": pl.when(answers & ~middle).then(pl.lit("reply")).otherwise(pl.lit("initiate")),
-        **chosen,
     }
-
-
-def _value(value: pl.Expr | str | None, dtype: pl.DataType) -> pl.Expr:
-    if isinstance(value, pl.Expr):
-        return value
-    return pl.lit(None, dtype) if value is None else pl.col(value)
 
 
 def _words() -> pl.Expr:

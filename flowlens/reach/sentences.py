@@ -145,7 +145,7 @@ def _barred() -> pl.Expr:
 
 #: What layers beyond groups and ACL of the own end do, in words.
 BEYOND = {
-    "route": "no usable route leads there",
+    "route": "no usable route leads to the other end",
     "interface": "the interface takes no such connection",
     "far_sg": "no group rule at the other end lets it through",
     "far_nacl_out": "the network ACL at the other end refuses what leaves",

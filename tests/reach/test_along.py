@@ -23,7 +23,7 @@ SCHEMA: dict[str, Any] = {
 NAMES = {"10.0.1.10": "eni-a", "10.0.2.10": "eni-b", "10.0.0.10": "eni-p"}
 
 
-def talk(observer: str, client: str, server: str, action: str = "ACCEPT", **parts: Any) -> Any:
+def talk(observer: str, client: str, server: str, action: str | None = "ACCEPT", **parts: Any) -> Any:
     ends = {"client_interface": NAMES.get(client), "server_interface": NAMES.get(server)}
     whole = {
         "observer": observer,
@@ -58,7 +58,7 @@ def test_conversations_have_their_rule_and_their_route(world: World) -> None:
         (talk("eni-nat", a, outside, vantage="middle"), "acl-vpc-a:ingress:100", "nat-1"),
         (talk("eni-a", a, "52.216.0.1"), "sgr-a, acl-vpc-a:egress:100", "vpce-s3"),
         (talk("eni-zz", outside, "203.0.113.6"), None, None),
-        (talk("eni-a", a, b, packets_out=None, action=None), None, "local"),
+        (talk("eni-a", a, b, None, packets_out=None), None, "local"),
     ]
     frame = pl.DataFrame([row for row, _, _ in asked], schema=SCHEMA)
     found = along(frame, Inventory.of([world.capture()]))

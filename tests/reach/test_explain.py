@@ -117,8 +117,8 @@ class Gallery(World):
 
 
 OPEN, OUT = entry(100, "allow"), entry(100, "allow", out=True)
-PING = {"protocol": 1, "srcport": 0, "dstport": 0, "tcp_flags": 0}
-ANSWER = {"srcport": 443, "dstport": 40000, "tcp_flags": 18}
+PING: Row = {"protocol": 1, "srcport": 0, "dstport": 0, "tcp_flags": 0}
+ANSWER: Row = {"srcport": 443, "dstport": 40000, "tcp_flags": 18}
 PORTS = (1024, 2000, 49999, 50000, 50002)
 
 
@@ -419,7 +419,7 @@ def test_a_host_sweep_is_put_on_the_right_layer() -> None:
 
 def test_roles_that_are_a_guess_are_tried_both_ways(world: World) -> None:
     """Where the log fits one way round only and who opened it is a guess, both are said."""
-    talk = {"srcport": 5000, "dstport": 5000, "protocol": 17, "tcp_flags": 0}
+    talk: Row = {"srcport": 5000, "dstport": 5000, "protocol": 17, "tcp_flags": 0}
     rows = (
         record("eni-a", "10.0.1.10", "10.0.0.10", **talk),
         into("eni-a", "10.0.0.10", "10.0.1.10", "REJECT", **talk),
