@@ -1,6 +1,9 @@
 """Why flows were accepted or refused: from logs, or as they are typed."""
 
-from flowlens import times
+import polars as pl
+
+from flowlens import times, words
+from flowlens.cli import console
 from flowlens.cli.options import Grounds, Reading, Writing
 from flowlens.cli.pipeline import Job, emit
 from flowlens.errors import UsageError
@@ -47,4 +50,13 @@ def explain(
         found = filters.where(found, reading.where, now=job.now)
     (frame,) = job.redacted(found)
     emit(job, frame, "explain")
+    if src:
+        console.say(_summary(frame.collect()))
     job.close()
+
+
+def _summary(found: pl.DataFrame) -> str:
+    """Say in one line how many records are explained, and how."""
+    counts = found.group_by("explanation").agg(pl.sum("records")).sort("explanation").rows()
+    told = ", ".join(f"{count:,} {word}" for word, count in counts)
+    return f"{words.noun(sum(count for _, count in counts), 'record')}: {told or 'none'}"

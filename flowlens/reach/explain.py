@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["explain"]
 
+_TRACKED = "a tracked connection outlives the rule that let it through"
 _ORDER = ["first_seen", "interface_id", "client", "server", "server_port", "protocol", "direction"]
 
 
@@ -44,9 +45,19 @@ def explain(flows: pl.LazyFrame | pl.DataFrame, inventory: "Inventory") -> pl.Da
     classes = found.with_columns(
         explanation=pl.col("case").replace_strict(CASES, return_dtype=pl.String),
         role=pl.when(pl.col("case") == "other").then(TURNED).otherwise("role"),
+        notes=pl.when(_outlived())
+        .then(pl.concat_list("notes", pl.lit(_TRACKED)))
+        .otherwise("notes"),
     )
     table = _together(classes).select(pl.col(n).cast(dtype) for n, dtype in EXPLAINED.items())
     return table.sort(*_ORDER, pl.all().exclude(_ORDER), nulls_last=True)
+
+
+def _outlived() -> pl.Expr:
+    """Say where a connection may be older than the change (user guide of EC2, "Untracked")."""
+    group = pl.col("layers").list.contains(pl.lit("sg"))
+    passed = (pl.col("case") == "drift") & (pl.col("action") == "ACCEPT")
+    return (passed & group & pl.col("changed_after").is_not_null()).fill_null(value=False)
 
 
 def _together(found: pl.DataFrame) -> pl.DataFrame:

@@ -32,7 +32,7 @@ def test_logs_and_typed_flows(run: Run, inventory: str, tmp_path: Path) -> None:
         *("explain", str(log), "-i", inventory, "--where", "reject", "--as", "json")
     )
     document = json.loads(out)
-    assert (code, err, document["schema"]) == (0, "", "flowlens.explain/1")
+    assert (code, err, document["schema"]) == (0, "1 record: 1 agrees\n", "flowlens.explain/1")
     (row,) = document["rows"]
     assert list(row) == list(EXPLAINED)
     assert (row["layers"], row["rules"]) == (["sg"], ["sg-b"])

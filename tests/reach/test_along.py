@@ -23,7 +23,9 @@ SCHEMA: dict[str, Any] = {
 NAMES = {"10.0.1.10": "eni-a", "10.0.2.10": "eni-b", "10.0.0.10": "eni-p"}
 
 
-def talk(observer: str, client: str, server: str, action: str | None = "ACCEPT", **parts: Any) -> Any:
+def talk(
+    observer: str, client: str, server: str, action: str | None = "ACCEPT", **parts: Any
+) -> Any:
     ends = {"client_interface": NAMES.get(client), "server_interface": NAMES.get(server)}
     whole = {
         "observer": observer,

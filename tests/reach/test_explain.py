@@ -301,6 +301,7 @@ def test_e07_accepted_though_no_rule_is_left(past: Past) -> None:
     row = past[10, "ACCEPT"]
     assert shown(row) == ("drift", ["sg"], ["sg-b"])
     assert (row["changed_after"], row["changed_before"]) == (clock(8), clock(10))
+    assert row["notes"] == ["a tracked connection outlives the rule that let it through"]
     assert row["text"] == (
         "10.0.1.10 → 10.0.2.10 tcp/22 ACCEPT at eni-b: drift, no rule of sg-b lets it in; it was "
         "as the log says by sgr-ssh, acl-vpc-a:ingress:100 at 2026-03-01T08:00:00Z, and changed "
