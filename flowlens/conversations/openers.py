@@ -5,6 +5,7 @@ import polars as pl
 from flowlens.conversations.codes import END, text
 from flowlens.conversations.flows import flows
 from flowlens.conversations.roles import roles
+from flowlens.errors import UsageError
 
 __all__ = ["SURE", "TUPLE", "openers", "tupled"]
 
@@ -17,12 +18,19 @@ def tupled(records: pl.LazyFrame) -> pl.LazyFrame:
     """Add the columns of `TUPLE`; a missing port or protocol counts as 0, a missing address not.
 
     Args:
-        records: the records table, with an address of either end at least.
+        records: the records table.
+
+    Raises:
+        UsageError: the log format has no source or destination address.
     """
     names = records.collect_schema().names()
 
     def address(end: str) -> pl.Expr:
-        return pl.coalesce(name for name in (f"pkt_{end}addr", f"{end}addr") if name in names)
+        found = [name for name in (f"pkt_{end}addr", f"{end}addr") if name in names]
+        if not found:
+            msg = f"this log format has no {end}addr: a connection needs both addresses"
+            raise UsageError(msg)
+        return pl.coalesce(found)
 
     def number(name: str, dtype: pl.DataType) -> pl.Expr:
         given = pl.col(name) if name in names else pl.lit(None)
