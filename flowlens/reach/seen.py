@@ -40,15 +40,10 @@ SEEN: dict[str, pl.DataType] = {
 }
 _KEY = ("interface_id", "direction", "src", "dst", "protocol", "src_port", "dst_port", "role")
 #: Fields of records that are read here, beside those of `TUPLE`.
-_WANTED = {
+_WANTED: dict[str, pl.DataType] = {
     **dict.fromkeys(("srcaddr", "dstaddr", "action", "reject_reason"), pl.String()),
-    **{
-        "srcport": pl.UInt16(),
-        "dstport": pl.UInt16(),
-        "bytes": pl.UInt64(),
-        "start": TIME,
-        "end": TIME,
-    },
+    **dict.fromkeys(("srcport", "dstport"), pl.UInt16()),
+    **{"protocol": pl.UInt8(), "bytes": pl.UInt64(), "start": TIME, "end": TIME},
 }
 _SAID = ("action", "reject_reason", "stage", "orientation")
 
@@ -134,8 +129,7 @@ def _met(records: pl.LazyFrame, inventory: "Inventory") -> pl.LazyFrame:
     blank = {n: pl.lit(None, dtype) for n, dtype in _WANTED.items() if n not in names}
     flags, text = pl.col("tcp_flags") if "tcp_flags" in names else pl.lit(None, pl.UInt8), pl.String
     given = pl.col("flow_direction") if "flow_direction" in names else pl.lit(None, text)
-    whole = records.with_columns(
-        **blank,
+    whole = records.with_columns(**blank).with_columns(
         watched=pl.coalesce(observer) if observer else pl.lit(None, text),
         given=pl.when(given.is_in(["egress", "ingress"])).then(given),
         stage=_stage(flags),

@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from flowlens.errors import UsageError
 from flowlens.inventory import Inventory
 from flowlens.reach import EXPLAINED, explain
 from tests.reach.accounts import ANY4, AT, World, entry, face, rule, subnet
@@ -429,3 +430,26 @@ def test_roles_that_are_a_guess_are_tried_both_ways(world: World) -> None:
     assert (row["orientation"], row["role"]) == ("guess", "reply")
     assert shown(row) == ("ambiguous", ["sg"], ["sg-a"])
     assert row["text"].endswith("no rule of sg-a lets it in, if the other end opened it: a guess.")
+
+
+def test_fields_that_are_not_there_are_unknown(world: World) -> None:
+    """Middleboxes have no groups; a log of two addresses and a protocol tells what it can."""
+    passing = record("x", "10.0.1.10", "10.0.2.10") | {"interface_id": None}
+    frames = [
+        frame(passing).with_columns(tgw_attachment_id=pl.lit("tgw-attach-1")),
+        frame(passing).with_columns(resource_id=pl.lit("nat-1")),
+    ]
+    known = Inventory.of([world.capture()])
+    both = pl.concat(frames, how="diagonal").drop("flow_direction")
+    rows = explain(both, known).to_dicts()
+    assert [(row["interface_id"], row["explanation"], row["notes"]) for row in rows] == [
+        ("nat-1", "unknown", ["a regional NAT gateway has no groups and no network ACL"]),
+        ("tgw-attach-1", "unknown", ["a transit gateway has no groups and no network ACL"]),
+    ]
+    bare = frame(record("eni-a", "10.0.1.10", "203.0.113.5")).select(
+        "interface_id", "srcaddr", "dstaddr", "protocol", "action"
+    )
+    (row,) = explain(bare, known).to_dicts()
+    assert shown(row) == ("agrees", ["sg", "nacl_out"], ["sgr-a", "acl-vpc-a:egress:100"])
+    with pytest.raises(UsageError, match="no dstaddr"):
+        explain(bare.drop("dstaddr"), known)
