@@ -128,7 +128,7 @@ def _words() -> pl.Expr:
         .when((case == "drift") & (pl.col("action") == "ACCEPT"))
         .then(pl.format("drift: {}", refused))
         .when(case == "drift")
-        .then(pl.format("drift: refused, but {} let it through", let))
+        .then(pl.format("drift: {} let it through", let.replace("", "all layers")))
         .when(case == "late")
         .then(pl.lit("late packets, or drift"))
         .when((case == "part") & (pl.col("sg") == "allow"))
