@@ -17,7 +17,7 @@ from data.account import (
     address,
 )
 from data.records import CUSTOM, DEFAULT
-from data.rules import acl, groups, rules
+from data.rules import acls, groups, rules
 
 __all__ = ["network"]
 
@@ -36,7 +36,7 @@ def network() -> Item:
         "ec2.describe_subnets": {"Subnets": _subnets()},
         "ec2.describe_security_groups": {"SecurityGroups": groups()},
         "ec2.describe_security_group_rules": {"SecurityGroupRules": rules()},
-        "ec2.describe_network_acls": {"NetworkAcls": [acl()]},
+        "ec2.describe_network_acls": {"NetworkAcls": acls()},
         "ec2.describe_route_tables": {"RouteTables": _routes()},
         "ec2.describe_nat_gateways": {"NatGateways": [_nat()]},
         "ec2.describe_internet_gateways": {

@@ -1,10 +1,12 @@
-"""What lets traffic through in the made-up account: security groups and the network ACL."""
+"""What lets traffic through in the made-up account: security groups and network ACLs."""
 
 from typing import Any
 
 from data.account import ACCOUNT, GROUPS, SUBNETS, VPC
 
-__all__ = ["acl", "groups", "rules"]
+__all__ = ["acls", "groups", "rules"]
+
+Entry = tuple[int, str, dict[str, Any]]
 
 #: Group -> (port, who may call it). Nobody may call the others: functions only call out.
 OPEN = {
@@ -59,22 +61,39 @@ def rules() -> list[dict[str, Any]]:
     ]
 
 
-def acl() -> dict[str, Any]:
-    """Return the VPC's own network ACL: everything passes."""
+def acls() -> list[dict[str, Any]]:
+    """Return the VPC's own network ACL, through which everything passes, and the public subnet's.
+
+    The latter keeps out those who knock on the NAT gateway, by where they come from.
+    """
+    public = SUBNETS["public-a"][0]
+    private = [subnet[0] for subnet in SUBNETS.values() if subnet[0] != public]
+    every = [
+        (100, "allow", {"Protocol": "-1", "CidrBlock": "0.0.0.0/0"}),
+        (101, "allow", {"Protocol": "-1", "Ipv6CidrBlock": "::/0"}),
+    ]
+    knocking = (20, "deny", {"Protocol": "-1", "CidrBlock": "203.0.113.128/25"})
+    return [
+        _acl("acl-0a000000000000001", private, every, every, default=True),
+        _acl("acl-0a000000000000002", [public], [knocking, *every], every, default=False),
+    ]
+
+
+def _acl(
+    name: str, subnets: list[str], inward: list[Entry], outward: list[Entry], *, default: bool
+) -> dict[str, Any]:
+    last = [
+        (32_767, "deny", {"Protocol": "-1", "CidrBlock": "0.0.0.0/0"}),
+        (32_768, "deny", {"Protocol": "-1", "Ipv6CidrBlock": "::/0"}),
+    ]
     return {
-        "NetworkAclId": "acl-0a000000000000001",
+        "NetworkAclId": name,
         "VpcId": VPC,
-        "IsDefault": True,
-        "Associations": [{"SubnetId": subnet[0]} for subnet in SUBNETS.values()],
+        "IsDefault": default,
+        "Associations": [{"SubnetId": subnet} for subnet in subnets],
         "Entries": [
-            {"Protocol": "-1", "RuleNumber": number, "RuleAction": action, "Egress": egress}
-            | prefix
-            for egress in (True, False)
-            for number, action, prefix in (
-                (100, "allow", {"CidrBlock": "0.0.0.0/0"}),
-                (101, "allow", {"Ipv6CidrBlock": "::/0"}),
-                (32_767, "deny", {"CidrBlock": "0.0.0.0/0"}),
-                (32_768, "deny", {"Ipv6CidrBlock": "::/0"}),
-            )
+            {"RuleNumber": number, "RuleAction": action, "Egress": egress} | rule
+            for egress, entries in ((True, outward), (False, inward))
+            for number, action, rule in [*entries, *last]
         ],
     }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from flowlens.inventory import load as load_inventory
     from flowlens.ledger import Ledger
     from flowlens.output import write
+    from flowlens.reach import explain
     from flowlens.records import scan_records
     from flowlens.top import top
 
@@ -36,6 +37,7 @@ __all__ = [
     "Ledger",
     "conversations",
     "edges",
+    "explain",
     "findings",
     "load_expected",
     "load_inventory",
@@ -51,6 +53,7 @@ _HOMES = {
     "Ledger": ("flowlens.ledger", "Ledger"),
     "conversations": ("flowlens.conversations", "conversations"),
     "edges": ("flowlens.edges", "edges"),
+    "explain": ("flowlens.reach", "explain"),
     "findings": ("flowlens.findings", "findings"),
     "load_expected": ("flowlens.expected", "load"),
     "load_inventory": ("flowlens.inventory", "load"),

@@ -15,6 +15,7 @@ from flowlens.destinations.recognise import recognise
 from flowlens.expected.document import Document
 from flowlens.expected.judgement import judge
 from flowlens.expected.reader import load
+from flowlens.reach.along import along
 from flowlens.tables import DOMAIN, EDGES
 
 if TYPE_CHECKING:
@@ -131,11 +132,10 @@ def _finish(
     learn_until: datetime | None,
 ) -> pl.DataFrame:
     named = _name(frame, dns)
-    placed = path(recognise(named, known), known)
+    placed = path(along(recognise(named, known), inventory), known)
     judged = judge(placed, document, inventory, learn_until, known=known)
-    columns = [pl.col(name).cast(dtype) for name, dtype in EDGES.items() if name != "rule"]
-    rule = pl.lit(None, EDGES["rule"]).alias("rule")
-    return judged.select(*columns, rule).sort(*_ORDER, nulls_last=True, maintain_order=True)
+    columns = [pl.col(name).cast(dtype) for name, dtype in EDGES.items()]
+    return judged.select(columns).sort(*_ORDER, nulls_last=True, maintain_order=True)
 
 
 def _name(frame: pl.DataFrame, dns: pl.LazyFrame | None) -> pl.DataFrame:

@@ -132,6 +132,28 @@ def test_each_step_of_the_intruder_is_one_finding(edges: pl.DataFrame) -> None:
     ]
 
 
+def test_every_record_is_explained(ledger: flowlens.Ledger, edges: pl.DataFrame) -> None:
+    """Each record has its layer and rule, or the reason why nobody can tell; edges have them too.
+
+    The hosts that the intruder knocked on refused him by their groups; the public subnet's ACL
+    keeps out those who knock on the gateway; resets of dead connections are late packets.
+    """
+    found = flowlens.explain(
+        flowlens.scan_records(CASE / "flowlogs"), flowlens.load_inventory(CASE / "inventory")
+    )
+    assert found["records"].sum() == ledger.counts()["records"]
+    counts = found.group_by("action", "explanation", pl.col("layers").list.join(" ")).agg(
+        pl.sum("records")
+    )
+    refused = {row[1:] for row in counts.iter_rows() if row[0] == "REJECT"}
+    assert refused == {
+        ("agrees", "sg", 9), ("agrees", "nacl_in", 120), ("ambiguous", "", 12),
+    }  # fmt: skip
+    accepted = counts.filter(action="ACCEPT")
+    assert set(accepted["explanation"]) == {"agrees"}
+    assert found["text"].null_count() == edges["rule"].null_count() == 0
+
+
 def test_lines_add_up(edges: pl.DataFrame, ledger: flowlens.Ledger) -> None:
     """Read + coverage + rejects are the lines of the files; one line was cut off."""
     count = ledger.counts()

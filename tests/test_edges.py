@@ -191,8 +191,8 @@ def answers() -> Row:
     }
 
 
-@pytest.fixture
-def account(tmp_path: Path) -> Inventory:
+@pytest.fixture(scope="module")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
     document = {
         "captured_at": clock(9).isoformat(),
         "account_id": "111122223333",
@@ -200,7 +200,7 @@ def account(tmp_path: Path) -> Inventory:
         "calls": answers(),
         "errors": {},
     }
-    path = tmp_path / "inventory.json"
+    path = tmp_path_factory.mktemp("account") / "inventory.json"
     path.write_text(json.dumps(document))
     return load(path)
 

@@ -9,7 +9,7 @@ import typer
 
 from flowlens.cli import help as pages
 from flowlens.cli.allowlist import allowlist
-from flowlens.cli.options import Grounds, Reading, Src, Writing, spread
+from flowlens.cli.options import Grounds, Reading, Src, Srcs, Writing, spread
 
 __all__ = ["app"]
 
@@ -127,6 +127,26 @@ def findings(
     emit(job, found.lazy(), "findings")
     job.close()
     return FAILED if fail_on and job.severe(found, fail_on) else 0
+
+
+@verb
+def explain(
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    src: Srcs = None,
+    flow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'A:port -> B:port/tcp'", help="A flow of no log; repeatable."),
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When, of --flow; else the latest capture.")
+    ] = None,
+) -> None:
+    """Print why flows were accepted or refused: layer and rule, or why that cannot be told."""
+    from flowlens.cli.explain import explain as run
+
+    run(src or [], reading, grounds, writing, flows=flow or [], at=at)
 
 
 @verb

@@ -40,6 +40,11 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "flowlens findings logs/ -i inventory/ -e expected.yaml --fail-on high",
         ),
         (
+            "explain",
+            "why it was accepted or refused: layer, rule, or why nobody can tell",
+            "flowlens explain --flow '10.0.1.5 -> 10.0.2.9:5432/tcp' -i inventory/",
+        ),
+        (
             "allowlist",
             "check the expected document: quotas, overlaps, ends, forbidden space",
             "flowlens allowlist check expected.yaml -i inventory/ --fail-on error",

@@ -10,17 +10,15 @@ from typer import Argument, Option
 
 from flowlens.cli.console import Closed
 
-__all__ = ["Grounds", "Reading", "Src", "Writing", "spread"]
+__all__ = ["Grounds", "Reading", "Src", "Srcs", "Writing", "spread"]
 
-Src = Annotated[
-    list[str],
-    Argument(
-        metavar="SRC…",
-        show_default=False,
-        help="A file, folder, glob, '-', s3://BUCKET/PREFIX, cloudwatch:LOG-GROUP, a store, "
-        "or athena:DATABASE.TABLE[?output=s3://…&workgroup=NAME].",
-    ),
-]
+_SRC = (
+    "A file, folder, glob, '-', s3://BUCKET/PREFIX, cloudwatch:LOG-GROUP, a store, "
+    "or athena:DATABASE.TABLE[?output=s3://…&workgroup=NAME]."
+)
+Src = Annotated[list[str], Argument(metavar="SRC…", show_default=False, help=_SRC)]
+#: For verbs that can do without.
+Srcs = Annotated[list[str] | None, Argument(metavar="[SRC…]", show_default=False, help=_SRC)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,13 +25,6 @@ _ENDPOINTS = {
 }
 _MIDDLE = {"interface_id": pl.String(), "kind": pl.String()}
 _PEERINGS = {"one": pl.String(), "other": pl.String()}
-_ROUTES = {
-    "subnet": pl.String(),
-    "vpc": pl.String(),
-    "main": pl.Boolean(),
-    "cidr": pl.String(),
-    "target": pl.String(),
-}
 _REGION = r"\.([a-z]{2}(?:-[a-z]+)+-\d|global)\."
 
 
@@ -49,7 +42,6 @@ class Known:
         endpoints: VPC endpoints, a row per interface; `interface` is null for gateway endpoints.
         middle: Interfaces that carry the traffic of others, with their kind.
         peerings: Pairs of VPCs with an active peering connection.
-        routes: Routes per subnet; `subnet` is null in a main table.
         blocks: Address blocks of the VPCs; null where no capture answers that.
         ranges: AWS's address ranges of one day; null where none were given.
         names: The owner's own words for address ranges.
@@ -60,7 +52,6 @@ class Known:
     endpoints: pl.DataFrame = field(default_factory=lambda: _none(_ENDPOINTS))
     middle: pl.DataFrame = field(default_factory=lambda: _none(_MIDDLE))
     peerings: pl.DataFrame = field(default_factory=lambda: _none(_PEERINGS))
-    routes: pl.DataFrame = field(default_factory=lambda: _none(_ROUTES))
     blocks: tuple[str, ...] | None = None
     ranges: Ranges | None = None
     names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -102,7 +93,6 @@ def gather(
         endpoints=_endpoints(inventory),
         middle=middleboxes(inventory).select(*_MIDDLE).unique().sort(pl.all()),
         peerings=_peerings(inventory),
-        routes=_routes(inventory),
         blocks=tuple(blocks) if inventory.answered("ec2.describe_vpcs") else None,
         **given,  # type: ignore[arg-type]
     )
@@ -127,25 +117,6 @@ def _peerings(inventory: "Inventory") -> pl.DataFrame:
     there = active.select(one="requester_vpc", other="accepter_vpc")
     back = active.select(one="accepter_vpc", other="requester_vpc")
     return pl.concat([there, back]).drop_nulls().unique().sort(pl.all())
-
-
-def _routes(inventory: "Inventory") -> pl.DataFrame:
-    """Return the routes of the last capture that has them."""
-    answered = inventory.answered("ec2.describe_route_tables")
-    latest = inventory.routes.filter(pl.col("capture") == (answered[-1] if answered else -1))
-    live = latest.filter(pl.col("state").fill_null("active") == "active")
-    lists = _lists(inventory).select("prefix_list", "cidr").drop_nulls()
-    listed = live.join(lists, left_on="prefix_list_id", right_on="prefix_list", suffix="_listed")
-    # A route of a plain prefix to an endpoint leads to a Gateway Load Balancer, which is no path of
-    # its own.
-    live = live.filter(
-        pl.col("prefix_list_id").is_null(), ~pl.col("target").str.starts_with("vpce-")
-    )
-    every = pl.concat([live, listed.with_columns(cidr="cidr_listed").select(live.columns)])
-    frame = every.explode("subnets", empty_as_null=True)
-    columns = ("main", "cidr", "target")
-    chosen = frame.select(*columns, subnet="subnets", vpc="vpc_id").select(*_ROUTES)
-    return chosen.drop_nulls(["cidr", "target"]).unique().sort(pl.all(), nulls_last=True)
 
 
 def code(service: pl.Expr) -> pl.Expr:

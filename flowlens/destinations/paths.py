@@ -11,7 +11,6 @@ may be an internet gateway or a gateway endpoint, so it proves neither for S3 an
 import polars as pl
 
 from flowlens.destinations.known import Known
-from flowlens.destinations.prefixes import covering
 from flowlens.destinations.recognise import ENDPOINTS
 
 __all__ = ["path", "private"]
@@ -39,7 +38,6 @@ _TARGETS = (
     ("tgw-", "transit gateway"),
     ("pcx-", "peering"),
     ("vgw-", "virtual private gateway"),
-    ("vpce-", "gateway endpoint"),
 )
 
 
@@ -59,7 +57,8 @@ def path(frame: pl.DataFrame, known: Known) -> pl.DataFrame:
     """Add `path`, one of `flowlens.tables.PATHS`, or null where nothing says it.
 
     Args:
-        frame: Conversations with owners of both ends (`recognise` may have run before).
+        frame: Conversations with owners of both ends, `route` and `route_target` (`recognise`
+            and `flowlens.reach.along` ran before).
         known: What is known about addresses.
     """
     on_way = pl.col("observers")
@@ -79,10 +78,10 @@ def path(frame: pl.DataFrame, known: Known) -> pl.DataFrame:
         ((code == _MERGED) & ~inside & ~_gated(), pl.lit("internet gateway")),
         (_local(known), pl.lit("local")),
         (pl.lit(value=True), _between(known)),
-        (pl.lit(value=True), pl.col("routed")),
+        (pl.lit(value=True), _routed(known)),
     ]
     chosen = pl.coalesce(pl.when(test).then(value) for test, value in cases)
-    return _route(frame, known).with_columns(path=chosen).drop("routed")
+    return frame.with_columns(path=chosen)
 
 
 def _interfaces(known: Known, kind: str) -> list[str]:
@@ -125,27 +124,14 @@ def _between(known: Known) -> pl.Expr:
     )
 
 
-def _route(frame: pl.DataFrame, known: Known) -> pl.DataFrame:
-    """Add `routed`: what the route table of the client's subnet does with the server's address."""
-    keys = ["client_subnet", "client_vpc", "server"]
-    wanted = frame.select(keys).unique().drop_nulls("client_subnet")
-    own = known.routes.drop_nulls("subnet")
-    main = known.routes.filter(pl.col("main")).drop("subnet")
-    explicit = wanted.join(own, left_on="client_subnet", right_on="subnet")
-    rest = wanted.join(own, left_on="client_subnet", right_on="subnet", how="anti")
-    implied = rest.join(main, left_on="client_vpc", right_on="vpc")
-    tables = pl.concat([t.select(*keys, "cidr", "target") for t in (explicit, implied)])
-    prefixes = known.routes.select("cidr").unique().sort("cidr").with_row_index("row")
-    held = covering(wanted["server"], prefixes["cidr"].to_list()).join(prefixes, on="row")
-    length = pl.col("cidr").str.extract(r"/(\d+)$").cast(pl.UInt8)
-    best = (
-        tables.join(held, left_on=["server", "cidr"], right_on=["address", "cidr"])
-        .sort(length, "target", descending=[True, False])
-        .unique(keys, keep="first", maintain_order=True)
+def _routed(known: Known) -> pl.Expr:
+    """Return what the route table of the client's subnet does with it, by the route's target."""
+    target = pl.col("route_target")
+    # A route of a plain prefix to an endpoint leads to a Gateway Load Balancer, which is no path of
+    # its own; one of a prefix list may.
+    balancers = known.endpoints.filter(pl.col("type") == "GatewayLoadBalancer")["endpoint"]
+    listed = pl.col("route").str.starts_with("pl-") & ~target.is_in(balancers.implode())
+    return pl.coalesce(
+        *(pl.when(target.str.starts_with(prefix)).then(pl.lit(name)) for prefix, name in _TARGETS),
+        pl.when(target.str.starts_with("vpce-") & listed).then(pl.lit("gateway endpoint")),
     )
-    names = pl.coalesce(
-        pl.when(pl.col("target").str.starts_with(prefix)).then(pl.lit(name))
-        for prefix, name in _TARGETS
-    )
-    routed = best.select(*keys, routed=names)
-    return frame.join(routed, on=keys, how="left", nulls_equal=True, maintain_order="left")

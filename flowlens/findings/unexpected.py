@@ -76,6 +76,15 @@ def _extent() -> tuple[pl.Expr, ...]:
         pl.col("observer").drop_nulls().unique().sort().alias("watchers"),
         pl.col("observer").is_null().any().alias("unwatched"),
         pl.col("action").drop_nulls().unique().sort().alias("actions"),
+        *(
+            pl.col("rule")
+            .filter(pl.col("action") == action)
+            .drop_nulls()
+            .unique()
+            .sort()
+            .alias(name)
+            for action, name in (("ACCEPT", "let_by"), ("REJECT", "refused_by"))
+        ),
         pl.col("hour").min().alias("since"),
         pl.col("hour").max().alias("until"),
         pl.col("hour").n_unique().alias("hours"),
@@ -136,7 +145,7 @@ def sentence(row: Mapping[str, Any]) -> str:
     return (
         f"{subject} {verb} {size(row['bytes_out'])} to {_where(row)} {port} in "
         f"{noun(row['records'], 'record')} {span(row['first_seen'], row['last_seen'])}, "
-        f"{_outcome(row)}"
+        f"{_outcome(row)}{_rules(row)}"
     )
 
 
@@ -160,3 +169,13 @@ def _outcome(row: Mapping[str, Any]) -> str:
     if not row["rejected"]:
         return "all accepted"
     return "some of them rejected" if row["accepted"] else "all rejected"
+
+
+def _rules(row: Mapping[str, Any]) -> str:
+    """Return the rules that refused it, or else that let it through, as far as they are known."""
+    known = row["refused_by"] if row["rejected"] else row["let_by"]
+    if not known:
+        return ""
+    first, *more = known
+    others = f" and {noun(len(more), 'other')}" if more else ""
+    return f" ({first}{others})"

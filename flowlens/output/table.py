@@ -28,6 +28,10 @@ VIEWS: dict[str, tuple[str, ...]] = {
         "hour", "client_owner", "client", "destination", "server_port", "protocol", "bytes_out",
         "bytes_in", "expected", "path", "action", "connections", "why",
     ),
+    "explain": (
+        "explanation", "action", "client", "server", "server_port", "protocol", "layers", "rules",
+        "records", "interface_id", "first_seen", "text",
+    ),
     "findings": (
         "severity", "owner", "destination", "server_port", "protocol", "bytes_out", "first_seen",
         "text", "id",
@@ -38,7 +42,13 @@ VIEWS: dict[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 LABELS = {"client_owner": "OWNER", "protocol": "PROTO", "server_port": "PORT"}
-STYLES = {"critical": "bold red", "high": "bold red", "medium": "yellow", "no": "bold red"}
+STYLES = {
+    "critical": "bold red",
+    "high": "bold red",
+    "medium": "yellow",
+    "no": "bold red",
+    "drift": "bold red",
+}
 SIGNS = {"critical": "◆ ", "high": "◆ ", "medium": "◆ ", "low": "◇ ", "info": "◇ "}
 
 

@@ -52,7 +52,7 @@ class Acls:
     def __init__(self, account: Account) -> None:
         self._account, view = account, account.view
         rows = view.rows("acls")
-        self._names = [row["nacl_id"] for row in rows]
+        self.names = [row["nacl_id"] for row in rows]
         self._subnets = single(
             (account.networks.subnets.add(name), n)
             for n, row in enumerate(rows)
@@ -63,7 +63,7 @@ class Acls:
             for n, row in enumerate(rows)
             if row["default"]
         )
-        index = {name: n for n, name in enumerate(self._names)}
+        index = {name: n for n, name in enumerate(self.names)}
         sides: dict[tuple[int, bool], list[Row]] = {}
         for row in view.rows("nacls"):
             sides.setdefault((index[row["nacl_id"]], bool(row["egress"])), []).append(row)
@@ -100,7 +100,7 @@ class Acls:
             bits[which], number[which] = told
             doubtful = told[0] == UNSURE
             notes.say(
-                f"{self._names[name]}: an entry cannot be read",
+                f"{self.names[name]}: an entry cannot be read",
                 packets.row[asked.of[which]],
                 doubtful,
             )

@@ -160,12 +160,28 @@ def _layers(end: End, asked: Asked, which: Ints, notes: Notes) -> Judged:
             "nacl_in": _spread(met.inward.number, which, size),
         },
         words={
+            **_carried(end, asked.packets.face),
             "route": _texts([route.name for route in routes], chosen),
             "route_target": _texts([route.target for route in routes], chosen),
         },
         rules=(met.groups.rows, met.groups.rules, end.groups.names),
         notes=notes,
     )
+
+
+def _carried(end: End, face: Ints) -> dict[str, pl.Series]:
+    """Return the groups of each interface, a line each, and the network ACL of its subnet."""
+    faces, names = end.account.faces, end.account.groups.names
+    sets = ["\n".join(sorted(names[n] for n in each)) for each in faces.sets]
+    known = np.flatnonzero(face >= 0)
+    subnet, vpc, carried = (
+        _spread(each[face[known]], known, len(face))
+        for each in (faces.subnet, faces.vpc, faces.set)
+    )
+    return {
+        "groups": _texts([*sets], carried),
+        "nacl": _texts([*end.acls.names], end.acls.of(subnet, vpc)),
+    }
 
 
 def _tracked(end: End, packets: Packets, met: Met) -> Ints:

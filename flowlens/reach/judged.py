@@ -27,7 +27,8 @@ class Judged:
     ``layers`` has the bits of `HERE` and of `onward.LAYERS`. ``out`` tells flows whose own packet
     leaves, ``reply`` those that are answers, ``exempt`` those outside all layers, ``blocked`` those
     that Block Public Access refuses, ``silent`` those that nobody answers. ``numbers`` are those of
-    deciding entries, ``words`` the route's block and target.
+    deciding entries, ``words`` the route's block and target, the network ACL and
+    the groups, a line each.
     """
 
     layers: Mapping[str, Bits]
@@ -48,7 +49,9 @@ class Judged:
         size = len(sg)
         here = chain(*(self.layers[name] for name in HERE))
         forward, reply = self._logs(sg, *nacls)
-        usable = self.layers["route"]
+        usable, words = self.layers["route"], dict(self.words)
+        groups = words.pop("groups").to_frame("g")
+        some = pl.when(pl.col("g") == "").then([]).otherwise(pl.col("g").str.split("\n"))
         columns: dict[str, pl.Series] = {
             "verdict": _words(here),
             "end_to_end": _words(chain(here, *(self.layers[name] for name in LAYERS))),
@@ -56,7 +59,8 @@ class Judged:
             "reply": pl.Series(_LOGS).gather(reply),
             **{name: _words(self.layers[name]) for name in HERE[:3]},
             **{f"{name}_rule": _known(number) for name, number in self.numbers.items()},
-            **self.words,
+            **words,
+            "groups": groups.select(pl.when(pl.col("g").is_not_null()).then(some)).to_series(),
             "route_usable": _flags(usable == ALLOW, (usable == ALLOW) | (usable == DENY)),
             "tracked": _flags(
                 self.tracked == 1,

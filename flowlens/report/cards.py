@@ -13,6 +13,9 @@ from flowlens.words import noun, service, size, span
 
 __all__ = ["Card", "cards"]
 
+#: What stands before the rules behind an action.
+RULED = {"ACCEPT": "Let through", "REJECT": "Refused"}
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
@@ -61,7 +64,8 @@ def _reasons(edges: pl.DataFrame) -> dict[tuple[Any, ...], dict[str, Any]]:
         edges.filter(pl.col("state") == "unexpected")
         .group_by(key)
         .agg(
-            pl.col("why", "path", "rule").drop_nulls().unique().sort(),
+            pl.col("why", "path").drop_nulls().unique().sort(),
+            *(_ruled(action).alias(action) for action in RULED),
             refused=pl.col("records").filter(pl.col("action") == "REJECT").sum(),
             unsaid=pl.col("action").is_null().any(),
         )
@@ -125,6 +129,10 @@ def _outcome(known: Mapping[str, Any], records: int) -> str:
 def _why(known: Mapping[str, Any]) -> tuple[str, ...]:
     """Return why it was judged so and what let it through."""
     texts = [text[:1].upper() + text[1:] for text in known.get("why", [])[:3]]
-    if known.get("rule"):
-        texts.append(f"Rule: {', '.join(known['rule'][:3])}")
-    return tuple(texts)
+    rules = ((word, known.get(action)) for action, word in RULED.items())
+    return (*texts, *(f"{word}: {'; '.join(found[:3])}" for word, found in rules if found))
+
+
+def _ruled(action: str) -> pl.Expr:
+    """Return the rules behind an action."""
+    return pl.col("rule").filter(pl.col("action") == action).drop_nulls().unique().sort()

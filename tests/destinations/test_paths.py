@@ -16,6 +16,8 @@ SCHEMA: dict[str, Any] = {
     "observers": pl.List(pl.String),
     "traffic_path": pl.UInt8,
     "services": pl.List(pl.String),
+    "route": pl.String,
+    "route_target": pl.String,
 }
 PAIR = {"one": ["vpc-a", "vpc-b"], "other": ["vpc-b", "vpc-a"]}
 PEERED = Known(peerings=pl.DataFrame(PAIR), blocks=("10.0.0.0/16", "10.1.0.0/16"))
@@ -23,14 +25,10 @@ TRANSIT = Known(
     middle=pl.DataFrame({"interface_id": ["eni-t"], "kind": ["transit_gateway"]}),
     blocks=("10.0.0.0/16",),
 )
-ROUTES = {
-    "subnet": ["subnet-a", "subnet-a", "subnet-a", "subnet-a", None],
-    "vpc": ["vpc-a"] * 5,
-    "main": [False, False, False, False, True],
-    "cidr": ["0.0.0.0/0", "10.1.0.0/16", "10.1.2.0/24", "52.216.0.0/15", "::/0"],
-    "target": ["igw-1", "tgw-1", "pcx-1", "vpce-1", "eigw-1"],
-}
-ROUTED = Known(routes=pl.DataFrame(ROUTES), blocks=("10.0.0.0/16",))
+GATED = Known(
+    endpoints=pl.DataFrame({"endpoint": ["vpce-2"], "type": ["GatewayLoadBalancer"]}),
+    blocks=("10.0.0.0/16",),
+)
 TWO = {"client_vpc": "vpc-a", "server_vpc": "vpc-b", "server": "10.1.2.3"}
 
 
@@ -60,13 +58,15 @@ TWO = {"client_vpc": "vpc-a", "server_vpc": "vpc-b", "server": "10.1.2.3"}
         (PEERED, {"traffic_path": 1, "server": "192.168.0.1"}, None),
         (TRANSIT, TWO, "transit gateway"),
         (TRANSIT, {"observers": ["eni-t"], "server": "10.9.0.1"}, "transit gateway"),
-        (ROUTED, {}, "internet gateway"),
-        (ROUTED, {"server": "10.1.9.9"}, "transit gateway"),
-        (ROUTED, {"server": "10.1.2.9"}, "peering"),
-        (ROUTED, {"server": "52.216.0.1"}, "gateway endpoint"),
-        (ROUTED, {"server": "2001:db8::1"}, None),
-        (ROUTED, {"server": "2001:db8::1", "client_subnet": "subnet-b"}, "internet gateway"),
-        (ROUTED, {"client_subnet": None}, None),
+        (Known(), {"route_target": "igw-1"}, "internet gateway"),
+        (Known(), {"route_target": "eigw-1"}, "internet gateway"),
+        (Known(), {"route_target": "tgw-1"}, "transit gateway"),
+        (Known(), {"route_target": "pcx-1"}, "peering"),
+        (Known(), {"route_target": "igw-1", "traffic_path": 3}, "virtual private gateway"),
+        (GATED, {"route_target": "vpce-1", "route": "pl-1"}, "gateway endpoint"),
+        (GATED, {"route_target": "vpce-2", "route": "pl-1"}, None),
+        (GATED, {"route_target": "vpce-1", "route": "0.0.0.0/0"}, None),
+        (Known(), {"route_target": "eni-1"}, None),
     ],
 )
 def test_path(known: Known, changes: dict[str, Any], expected: str | None) -> None:
