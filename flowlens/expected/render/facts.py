@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -69,17 +70,27 @@ class Facts:
     regions: Mapping[str, str | None] = field(default_factory=dict)  # of groups
     sizes: Sizes = field(default_factory=dict)  # of prefix lists, in rules
 
-    def workloads(self) -> pl.DataFrame:
-        """Return the units as `subjects.applying` takes workloads: a row per address."""
-        rows = [
-            (n, address, unit.owners, unit.kind, unit.groups, subnet, unit.vpc, unit.label)
+    @property
+    def seats(self) -> list[tuple[int, str | None, str | None]]:
+        """Every address of every unit, by its number in `units`, and the subnet."""
+        return [
+            (n, address, subnet)
             for n, unit in enumerate(self.units)
             for address in unit.addresses or (None,)
             for subnet in unit.subnets or (None,)
         ]
+
+    def workloads(self) -> pl.DataFrame:
+        """Return the seats as `subjects.applying` takes workloads."""
+        rows = [
+            (n, address, unit.owners, unit.kind, unit.groups, subnet, unit.vpc, unit.label)
+            for n, (at, address, subnet) in enumerate(self.seats)
+            for unit in [self.units[at]]
+        ]
         return pl.DataFrame(rows, schema={"workload": pl.UInt32(), **COLUMNS}, orient="row")
 
 
+@lru_cache(maxsize=2)
 def facts(inventory: "Inventory | None") -> Facts:
     """Return what the latest answers of an inventory say."""
     if inventory is None:

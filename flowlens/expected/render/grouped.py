@@ -111,13 +111,12 @@ def counts(rules: list[Permission], sizes: Sizes) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for rule in rules:
         four, six = found.get(rule.group, (0, 0))
-        size = (1, 1)
-        if rule.grant.peer.kind == "list":
-            size = sizes.get(rule.grant.peer.value, (1, 1))
-        only = rule.grant.port.protocol
-        families = rule.grant.peer.families
-        four += size[0] * (4 in families and only != 58)
-        six += size[1] * (6 in families and only != 1)
+        peer, only = rule.grant.peer, rule.grant.port.protocol
+        size = (int(4 in peer.families), int(6 in peer.families))
+        if peer.kind == "list":
+            size = sizes.get(peer.value, (1, 1))
+        four += size[0] * (only != 58)
+        six += size[1] * (only != 1)
         found[rule.group] = (four, six)
     return found
 

@@ -51,43 +51,55 @@ def places(document: Document, known: Facts, inventory: "Inventory | None") -> l
     A rule that names a security group goes there. Any other goes, for each workload, into the one
     of its groups that the fewest others carry: security groups add up, one is enough.
     """
-    found = applying(known.workloads(), document, inventory)
-    meant: dict[int, dict[int, set[str | None]]] = {}
-    doubts: dict[int, dict[str, str]] = {}
-    for workload, candidate, rule, doubt in found.iter_rows():
-        unit = known.units[workload]
+    found, seats = applying(known.workloads(), document, inventory), known.seats
+    meant = [_Meant({}, {}, {}) for _ in document.rules]
+    for seat, candidate, rule, doubt in found.iter_rows():
+        at, address, _ = seats[seat]
+        unit = known.units[at]
         if doubt is None:
-            meant.setdefault(rule, {}).setdefault(workload, set()).add(candidate)
+            meant[rule].units.setdefault(at, set()).add(candidate)
+            meant[rule].addresses.setdefault(at, set()).add(address)
         elif unit.groups:
-            doubts.setdefault(rule, {})[unit.label] = doubt
+            meant[rule].doubts[unit.label] = doubt
     return [
-        _place(rule, document, known, meant.get(n, {}), doubts.get(n, {}))
-        for n, rule in enumerate(document.rules)
+        _place(rule, document, known, some)
+        for rule, some in zip(document.rules, meant, strict=True)
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """Whom a rule is about: names and addresses by unit, and who it may be about, and why."""
+
+    units: dict[int, set[str | None]]
+    addresses: dict[int, set[str | None]]
+    doubts: dict[str, str]
 
 
 def _place(
     rule: Rule,
     document: Document,
     known: Facts,
-    meant: Mapping[int, set[str | None]],
-    doubts: Mapping[str, str],
+    meant: _Meant,
 ) -> Place:
-    units = [known.units[n] for n in sorted(meant)]
+    units, doubts = [known.units[n] for n in sorted(meant.units)], meant.doubts
     strangers = _strangers(known.units, meant)
     named = {s.value for s in rule.subjects if s.kind == "security_group"}
     if any(s.kind == "any" for s in rule.subjects) and not known.units:
         named |= {s.value for r in document.rules for s in r.subjects if s.kind == "security_group"}
     groups = _chosen(named, units, strangers)
-    gone = [g for g in sorted(named) if known.groups is not None and g not in known.groups]
+    gone = [] if known.groups is None else sorted(named - set(known.groups) - set(strangers))
     lost = [f"{g} is not in the inventory" for g in gone]
     lost += [f"{unit.label}: no security group filters it" for unit in units if _bare(unit)]
-    lost += [f"{label}: {why}" for label, why in sorted(doubts.items())]
+    if doubts:
+        lost.append(f"{told(sorted(doubts))} may be meant: {min(doubts.items())[1]}")
     if not groups and not lost:
         lost = ["nothing in the inventory is meant by it" if known.units else "needs -i INVENTORY"]
     kept = sorted(groups - set(gone))
     vpcs = {unit.vpc for unit in units} | {(known.groups or {}).get(g) for g in kept}
-    friends = {name for n, chosen in meant.items() for name in _friends(known.units[n], chosen)}
+    friends = {
+        name for n, chosen in meant.units.items() for name in _friends(known.units[n], chosen)
+    }
     return Place(
         who=tuple(f"{s.kind} {s.value}" if s.kind != "any" else "any" for s in rule.subjects),
         groups=tuple(kept),
@@ -101,11 +113,13 @@ def _place(
     )
 
 
-def _strangers(units: Iterable[Unit], meant: Mapping[int, set[str | None]]) -> dict[str, set[str]]:
-    """Return who carries a group without being meant."""
+def _strangers(units: Iterable[Unit], meant: _Meant) -> dict[str, set[str]]:
+    """Return who carries a group without being meant: names, and addresses of those who are."""
     found: dict[str, set[str]] = {}
     for n, unit in enumerate(units):
-        unmeant = set(unit.names) - _friends(unit, meant.get(n, set()))
+        unmeant = set(unit.names) - _friends(unit, meant.units.get(n, set()))
+        if n in meant.units:
+            unmeant |= set(unit.addresses) - meant.addresses[n]
         for group in unit.groups or ():
             found.setdefault(group, set()).update(unmeant)
     return found
