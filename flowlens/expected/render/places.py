@@ -51,9 +51,10 @@ def places(document: Document, known: Facts, inventory: "Inventory | None") -> l
     A rule that names a security group goes there. Any other goes, for each workload, into the one
     of its groups that the fewest others carry: security groups add up, one is enough.
     """
-    found, seats = applying(known.workloads(), document, inventory), known.seats
+    seats = known.seats
+    found = applying(known.workloads(), document, inventory).iter_rows() if seats else ()
     meant = [_Meant({}, {}, {}) for _ in document.rules]
-    for seat, candidate, rule, doubt in found.iter_rows():
+    for seat, candidate, rule, doubt in found:
         at, address, _ = seats[seat]
         unit = known.units[at]
         if doubt is None:

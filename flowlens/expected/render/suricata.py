@@ -3,7 +3,7 @@
 Grammar: https://docs.suricata.io/en/latest/rules/intro.html and …/rules/meta.html
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from flowlens.expected.document import Port
@@ -73,7 +73,8 @@ def render(plan: Plan) -> Body:
     for wire in found:
         lines.append(f"# {wire.grant.evidence(plan.source)}")
         lines.append(wire.written(numbers[wire.head, wire.match]))
-    unsaid += [Unsaid(line, what) for line, what in overfull(found)]
+    limits = {name: quota.default for name, quota in QUOTAS.items()}
+    unsaid += [Unsaid(line, what) for line, what in overfull(found, limits)]
     capacity = f"The rules take a capacity of {len(found)}; it cannot change later."
     return Body(lines, unsaid, advice=(*_ADVICE, capacity))
 
@@ -100,24 +101,25 @@ def wires(plan: Plan) -> tuple[list[Wire], list[Unsaid]]:
     return list(found.values()), list(unsaid)
 
 
-def overfull(found: list[Wire]) -> Iterator[tuple[int, str]]:
+def overfull(found: list[Wire], limits: Mapping[str, int]) -> Iterator[tuple[int, str]]:
     """Yield line and text of what does not fit into a stateful rule group."""
-    longest, bytes_, most = (
-        QUOTAS[name].default for name in ("firewall_rule", "firewall_text", "firewall_capacity")
+    longest, room, most = (
+        limits[name] for name in ("firewall_rule", "firewall_text", "firewall_capacity")
     )
-    size, last = 0, found[-1].grant.lines[0] if found else 1
+    size = line = 0
     for wire in found:
         rule = wire.written(_SIDS)
         if len(rule) > longest:
             what = f"a Suricata rule of {len(rule):,} characters; Network Firewall takes"
             yield wire.grant.lines[0], f"{what} {longest:,}; shorten `why`"
         size += len(rule.encode()) + 1
-    if size > bytes_:
-        what = f"Suricata rules of {size:,} bytes; {QUOTAS['firewall_text'].what}: {bytes_:,}"
-        yield last, f"{what}; divide the document"
+        line = line or (wire.grant.lines[0] if size > room else 0)
+    if line:
+        what = f"Suricata rules of {size:,} bytes; {QUOTAS['firewall_text'].what}: {room:,}"
+        yield line, f"{what}; divide the document"
     if len(found) > most:
         what = f"{len(found):,} Suricata rules; {QUOTAS['firewall_capacity'].what}: {most:,}"
-        yield last, f"{what}; divide the document"
+        yield found[most].grant.lines[0], f"{what}; divide the document"
 
 
 def escaped(text_: str) -> str:
