@@ -1,7 +1,9 @@
 """The table of rules: where they go, what they are called, and what is told about them."""
 
+import re
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from flowlens.expected import parse
 from flowlens.expected.render import TO, Plan, changes, plan, render
 from flowlens.inventory import Capture, Inventory
 
+ROOT = Path(__file__).parent.parent.parent
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 Item = dict[str, Any]
 
@@ -418,3 +421,21 @@ def test_command(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert "which security groups that has, the inventory says" in capsys.readouterr().err
     path.write_text("version: 2\n")
     assert main([*call, "--to", "sam"]) == 4
+
+
+def test_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the page on rendering shows is in what its commands print."""
+    page = (ROOT / "docs" / "render.md").read_text()
+    (text,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "pay.yaml").write_text(text)
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1796000000")
+    shown = re.findall(r"```console\n\$ flowlens (.*?)\n(.*?)```", page, re.DOTALL)
+    targets = {command.partition("--to ")[2] for command, _ in shown} - {""}
+    assert targets | {"prefix-list"} == set(TO)
+    for command, output in shown:
+        assert main(command.split()) == 0
+        assert output in capsys.readouterr().out, command

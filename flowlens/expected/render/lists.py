@@ -40,7 +40,7 @@ def render(plan: Plan) -> Body:
     """Return a script that makes lists, a hundred entries a change, and rules about them."""
     granted = permissions(plan)
     rules, unsaid = granted.rules, granted.unsaid
-    lines = _READY.split("\n")
+    lines: list[str] = []
     number = 0
     for held in by_group(rules).values():
         plain = []
@@ -58,6 +58,7 @@ def render(plan: Plan) -> Body:
     if number > QUOTAS["lists"].default:
         what = f"{number} lists; {QUOTAS['lists'].what}: {QUOTAS['lists'].default}"
         unsaid.append(Unsaid(rules[-1].grant.lines[0], what))
+    lines = [*(_READY.split("\n") if number else ()), *lines]
     return Body(lines, unsaid, FIRST, _ADVICE)
 
 
