@@ -7,6 +7,7 @@ import typer
 
 from flowlens.cli import help as pages
 from flowlens.cli.options import Grounds, Reading, Src, Writing, spread
+from flowlens.cli.render import render
 
 __all__ = ["allowlist"]
 
@@ -15,7 +16,7 @@ Document = Annotated[Path, typer.Argument(metavar="FILE", help="The expected doc
 Level = Literal["note", "warning", "error"]
 
 allowlist = typer.Typer(
-    help="Check the expected document, and replay traffic through it.",
+    help="Check the expected document, replay traffic through it, write it as rules.",
     epilog=f"Example: {pages.example('allowlist')}",
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -90,3 +91,9 @@ def replay(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> No
     blocked = int(found.filter(pl.col("verdict") == "blocked")["conversations"].sum())
     part = words.share(blocked, edges.height) if edges.height else "0 %"
     console.say(f"blocked: {blocked:,} of {words.noun(edges.height, 'conversation')} ({part})")
+
+
+allowlist.command(
+    "render",
+    epilog="Example: flowlens allowlist render expected.yaml -i inventory/ --to terraform",
+)(spread(render))

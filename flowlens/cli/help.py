@@ -46,7 +46,7 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         (
             "allowlist",
-            "check the expected document: quotas, overlaps, ends, forbidden space",
+            "check the expected document, replay traffic through it, render it as rules",
             "flowlens allowlist check expected.yaml -i inventory/ --fail-on error",
         ),
     ),

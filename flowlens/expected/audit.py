@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from flowlens.expected import firewalls
 from flowlens.expected.budget import beyond, sizes
 from flowlens.expected.document import Document, Entry
 from flowlens.expected.ground import Terms
 from flowlens.expected.overlap import overlaps
 from flowlens.expected.prefixes import end, key, shown
 from flowlens.expected.quotas import QUOTAS
+from flowlens.expected.returns import answers
 
 if TYPE_CHECKING:
     from flowlens.inventory import Inventory
@@ -24,7 +26,7 @@ LEVELS = ("note", "warning", "error")
 PROBLEMS: dict[str, pl.DataType] = {
     "line": pl.UInt32(),
     "level": pl.String(),  # one of LEVELS
-    "kind": pl.String(),  # quota, forbidden, expired, overlap, unused
+    "kind": pl.String(),  # quota, answers, forbidden, expired, overlap, unused
     "text": pl.String(),
 }
 
@@ -62,6 +64,13 @@ def check(
     rows: list[_Row] = [
         (line, level, "quota", text)
         for line, level, text in _amounts(document, sizes(inventory), own)
+    ]
+    rows += [
+        (line, level, "quota", text)
+        for line, level, text in firewalls.beyond(document, inventory, now, own)
+    ]
+    rows += [
+        (line, level, "answers", text) for line, level, text in answers(document, inventory, own)
     ]
     rows += [(line, "error", "forbidden", text) for line, text in _admitted(document, forbidden)]
     rows += [(line, "warning", "expired", text) for line, text in _expired(document, now)]

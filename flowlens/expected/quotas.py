@@ -87,6 +87,11 @@ QUOTAS: Mapping[str, Quota] = {
     "firewall_groups": Quota(
         "stateful rule groups of an account in a Region", 50, FIREWALL, adjustable=True
     ),
+    "template_resources": Quota(
+        "resources of a CloudFormation template",
+        500,
+        "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html",
+    ),
     "dns_rules": Quota("rules of a DNS Firewall rule group", 100, RESOLVER, adjustable=None),
     "dns_groups": Quota("DNS Firewall rule groups of a VPC", 5, RESOLVER, adjustable=None),
     "dns_lists": Quota("domain lists of an account in a Region", 1_000, RESOLVER, adjustable=None),

@@ -9,7 +9,7 @@ from flowlens.cli import main
 from flowlens.errors import UsageError
 from flowlens.expected import check, parse
 from flowlens.expected.quotas import QUOTAS, WEIGHTS
-from flowlens.inventory import Inventory, load
+from flowlens.inventory import Capture, Inventory, load
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -226,3 +226,108 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path.write_text("version: 2\n")
     assert main(["allowlist", "check", str(path)]) == 4
     assert ":1: version 2; expected version: 1" in capsys.readouterr().err
+
+
+def fires(text: str, **limits: int) -> list[tuple[int, str]]:
+    """Line and text of warnings and notes about firewalls."""
+    return [p[::3] for p in problems(text, limits=limits) if p[1] != "error" and p[2] == "quota"]
+
+
+def test_suricata_rules_have_limits() -> None:
+    """The rule that is too long, and the lines at which text and number become too much."""
+    names = "".join(f"      - {{domain: a{n}.example, ports: [tcp/443]}}\n" for n in range(3))
+    text = f"egress:\n  - from: {{cidr: 10.0.0.0/8}}\n    to:\n{names}"
+    assert fires(text) == []
+    (long, *_) = fires(text, firewall_rule=100)
+    assert long == (
+        5,
+        "a Suricata rule of 205 characters; Network Firewall takes 100; shorten `why`",
+    )
+    size = "Suricata rules of 618 bytes; bytes of the rules of a stateful group: 400"
+    assert fires(text, firewall_text=400) == [(6, f"{size}; divide the document")]
+    number = "3 Suricata rules; capacity of a stateful rule group: 1; divide the document"
+    assert (6, number) in fires(text, firewall_capacity=1)
+
+
+def test_sets_of_a_rule_group() -> None:
+    """A rule group refers to five lists; the sixth is told, the same one twice is one."""
+    lists = "".join(f"      - {{prefix_list: pl-{n % 5}}}\n" for n in range(10))
+    text = f"egress:\n  - from: any\n    to:\n{lists}"
+    assert not [p for p in fires(text) if "IP set" in p[1]]
+    found = [p for p in fires(f"{text}      - {{aws_service: S3}}\n") if "IP set" in p[1]]
+    assert found[0][0] == 15
+    assert found[0][1].startswith("6 prefix lists; IP set references of a stateful rule group: 5;")
+
+
+def test_lists_of_dns_firewall() -> None:
+    """Workloads with domains have a rule and a list each, beside the last for everything else."""
+    rules = "".join(
+        f"  - from: {{function: f{n}}}\n    to: [{{domain: a.example}}]\n" for n in range(100)
+    )
+    assert fires("egress:\n" + rules.partition("  - from: {function: f99}")[0]) == []
+    ((line, text),) = fires("egress:\n" + rules)
+    assert line == 202
+    assert "100 workloads with domains" in text
+    assert "rules of a DNS Firewall rule group: 100;" in text
+    few = "egress: [{from: any, to: [{domain: [a.example, b.example]}]}]\n"
+    assert fires(few, dns_file=1) == [(2, "2 domains of one workload; domains of a file in S3: 1")]
+
+
+def acl(*rules: tuple[int, str, str, str, tuple[int, int] | None]) -> Inventory:
+    """An inventory whose subnet-1 has a network ACL with these ingress rules."""
+    inward = [
+        {
+            "RuleNumber": number,
+            "RuleAction": action,
+            "Protocol": protocol,
+            "Egress": False,
+            "CidrBlock": block,
+            **({"PortRange": {"From": ports[0], "To": ports[1]}} if ports else {}),
+        }
+        for number, action, protocol, block, ports in rules
+    ]
+    held = {"NetworkAclId": "acl-1", "VpcId": "vpc-1", "IsDefault": False, "Entries": inward}
+    held["Associations"] = [{"SubnetId": "subnet-1"}]
+    calls = {"ec2.describe_network_acls": {"NetworkAcls": [held]}}
+    return Inventory.of([Capture(NOW, "1", "us-east-1", calls)])
+
+
+LAST = (32767, "deny", "-1", "0.0.0.0/0", None)
+WIDE = (100, "allow", "6", "0.0.0.0/0", (1024, 65535))
+
+
+@pytest.mark.parametrize(
+    ("rules", "ports", "told"),
+    [
+        ([WIDE, LAST], "tcp/443", None),
+        ([WIDE, LAST], "udp/53", "(udp 1024-65535, its last rule)"),
+        ([WIDE, LAST], "all", "(all, its last rule)"),
+        ([(100, "allow", "-1", "0.0.0.0/0", None), LAST], "all", None),
+        ([(100, "allow", "6", "0.0.0.0/0", (32768, 60999)), LAST], "tcp/443", "its last rule"),
+        ([(90, "deny", "6", "10.0.7.0/24", (0, 65535)), WIDE, LAST], "tcp/443", "rule 90"),
+        ([(90, "deny", "6", "10.0.7.0/24", (22, 22)), WIDE, LAST], "tcp/443", None),
+        ([(90, "deny", "6", "192.168.0.0/16", None), WIDE, LAST], "tcp/443", None),
+        ([(90, "allow", "6", "10.0.7.0/24", (1024, 65535)), LAST], "tcp/443", "its last rule"),
+        ([(110, "deny", "-1", "10.0.0.0/8", None), WIDE, LAST], "tcp/443", None),
+    ],
+)
+def test_answers_need_a_rule(rules: list[Any], ports: str, told: str | None) -> None:
+    """An entry from a subnet is told if the subnet's ACL refuses answers, by rule number."""
+    text = (
+        f"egress: [{{from: {{subnet: subnet-1}}, to: [{{cidr: 10.0.0.0/16, ports: [{ports}]}}]}}]"
+    )
+    ordered = sorted(rules, key=lambda rule: -rule[0])  # AWS answers in any order
+    found = [p for p in problems(text, inventory=acl(*ordered)) if p[2] == "answers"]
+    assert [p[:2] for p in found] == ([(2, "warning")] if told else [])
+    assert all(told and told in p[3] and "acl-1" in p[3] for p in found)
+
+
+def test_answers_take_room() -> None:
+    """Rules for answers count beside those that the ACL has."""
+    some = [(n, "allow", "6", f"192.168.{n}.0/24", None) for n in range(1, 19)]
+    text = many(2, who="{subnet: subnet-1}")
+    found = [p for p in problems(text, inventory=acl(*some, LAST)) if p[2] == "answers"]
+    assert [p[0] for p in found] == [5, 6, 6]
+    assert found[1][3].startswith("acl-1 would have 21 IPv4 ingress rules") or found[2][
+        3
+    ].startswith("acl-1 would have 21 IPv4 ingress rules")
