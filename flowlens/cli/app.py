@@ -118,14 +118,11 @@ def findings(
     ] = None,
 ) -> int:
     """Print unexpected destinations, worst first, with their evidence."""
-    from flowlens.cli.pipeline import Job, emit
+    from flowlens.cli.findings import print_findings
+    from flowlens.cli.pipeline import Job
 
-    job = Job(src, reading, grounds, writing)
-    judged = job.judged()
-    frame, _ = job.redacted(job.kept(judged.findings.lazy()), judged.edges.lazy())
-    found = frame.collect()
-    emit(job, found.lazy(), "findings")
-    job.close()
+    job = Job(src, reading, grounds, writing, table="findings")
+    found = print_findings(job)
     return FAILED if fail_on and job.severe(found, fail_on) else 0
 
 

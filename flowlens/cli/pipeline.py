@@ -63,11 +63,12 @@ class Job:
     writing: Writing = field(default_factory=Writing)
     now: datetime = field(default_factory=present)
     offline: bool = field(default_factory=lambda: bool(os.environ.get("FLOWLENS_OFFLINE")))
+    table: str = ""  # the result's name; some have formats of their own
 
     def __post_init__(self) -> None:
         """Check everything that can be wrong before the first byte is read."""
         read = self.reading
-        output.choose(self.writing.output, self.writing.form)
+        self.form = output.choose(self.writing.output, self.writing.form, table=self.table)
         self.progress = console.Progress()
         self.ledger = Ledger(self.progress, console.say)
         self.queries = Ledger()  # of resolver logs, which are no flow logs
