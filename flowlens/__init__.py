@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flowlens.filters import where
     from flowlens.findings import findings
     from flowlens.inventory import load as load_inventory
+    from flowlens.investigation import investigate
     from flowlens.ledger import Ledger
     from flowlens.output import write
     from flowlens.records import scan_records
@@ -37,6 +38,7 @@ __all__ = [
     "conversations",
     "edges",
     "findings",
+    "investigate",
     "load_expected",
     "load_inventory",
     "scan_answers",
@@ -52,6 +54,7 @@ _HOMES = {
     "conversations": ("flowlens.conversations", "conversations"),
     "edges": ("flowlens.edges", "edges"),
     "findings": ("flowlens.findings", "findings"),
+    "investigate": ("flowlens.investigation", "investigate"),
     "load_expected": ("flowlens.expected", "load"),
     "load_inventory": ("flowlens.inventory", "load"),
     "scan_answers": ("flowlens.answers", "scan_answers"),

@@ -127,6 +127,29 @@ def findings(
 
 
 @verb
+def investigate(
+    subject: Annotated[
+        str, typer.Argument(metavar="SUBJECT", help="address, eni-…, function, domain, finding …")
+    ],
+    src: Src,
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    findings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Findings made before, as .json or .ndjson.")
+    ] = None,
+    new_since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Peers first met then or later are new.")
+    ] = None,
+) -> None:
+    """Tell everything about an address, prefix, interface, function, group, domain or finding."""
+    from flowlens.cli.investigate import run
+    from flowlens.cli.pipeline import Job
+
+    run(Job(src, reading, grounds, writing), subject, findings, new_since)
+
+
+@verb
 def graph(src: Src, reading: Reading, grounds: Grounds, output: File) -> None:
     """Write the egress graph: .svg .png .pdf .graphml .gexf .dot .json .mmd."""
     from flowlens.cli.pipeline import Job

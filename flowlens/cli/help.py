@@ -40,6 +40,11 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "flowlens findings logs/ -i inventory/ -e expected.yaml --fail-on high",
         ),
         (
+            "investigate",
+            "everything about an address, interface, function, domain or finding",
+            "flowlens investigate 203.0.113.77 logs/ -i inventory/ -e expected.yaml",
+        ),
+        (
             "allowlist",
             "check the expected document: quotas, overlaps, ends, forbidden space",
             "flowlens allowlist check expected.yaml -i inventory/ --fail-on error",

@@ -12,7 +12,7 @@ from flowlens.errors import OutputError, UsageError
 from flowlens.output import text
 from flowlens.output.table import Shown, show
 
-__all__ = ["FORMATS", "OWN", "Shown", "choose", "place", "write"]
+__all__ = ["FORMATS", "OWN", "Shown", "choose", "place", "put", "write"]
 
 Writer = Callable[[pl.LazyFrame, BinaryIO, str], int]
 
@@ -94,6 +94,19 @@ def write(
         with place(path) as file:
             return Shown(writer(lazy, file, table))
     return Shown(writer(lazy, stream.buffer, table))
+
+
+def put(text: str, path: Path | None = None, stream: TextIO | None = None) -> None:
+    """Write a whole text to a file, or to a stream where none is given.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if path is None or str(path) == "-":
+        (stream or sys.stdout).write(text)
+        return
+    with place(path) as file:
+        file.write(text.encode())
 
 
 def choose(
