@@ -2,18 +2,20 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NoReturn
 
 import polars as pl
 
 from flowlens import output, times, words
-from flowlens.cli import console, facts
+from flowlens.cli import facts
 from flowlens.cli.pipeline import Job, emit
 from flowlens.errors import InputError, UsageError
+from flowlens.findings.evidence import among
 from flowlens.investigation import Investigation, Subject, investigate, reads, resolve
 from flowlens.output.investigation import sections
 from flowlens.output.redact import Redactor
@@ -23,6 +25,10 @@ from flowlens.tables import FINDINGS
 __all__ = ["run"]
 
 SHOWN = 3
+#: Bytes of logs that are read once more to say what is near a subject that is not there.
+LITTLE = 200_000_000
+#: Addresses apart that still count as near: those of a /24.
+NEAR = 256
 
 
 def run(job: Job, said: str, findings: Path | None, since: str | None) -> None:
@@ -105,25 +111,46 @@ def load(path: Path) -> pl.DataFrame:
         raise InputError(msg) from problem
 
 
-def _absent(job: Job, subject: Subject, records: pl.LazyFrame) -> None:
+def _absent(job: Job, subject: Subject, records: pl.LazyFrame) -> NoReturn:
     """Say that a subject does not occur, what was searched, and what is near.
 
     Raises:
         UsageError: always.
     """
-    counts = job.ledger.counts()
-    window = "" if job.window == times.Interval() else f" of {job.window}"
-    where = f"{words.noun(counts['objects'], 'object')}{window}"
-    held = "" if not subject.interfaces else (
-        f", though its {words.noun(len(subject.addresses), 'address', 'addresses')} may have been "
-        "somebody else's" if records.select(pl.len()).collect().item() else ""
-    )
+    count = words.noun(job.ledger.counts()["objects"], "object")
     looked = ", ".join(subject.addresses[:SHOWN]) or subject.said
-    msg = (
-        f"{subject.kind} {subject.said!r} does not occur in {where} (looked for {looked}){held}; "
-        "try another time, or `flowlens top clients SRC`"
-    )
+    parts = [f"{subject.kind} {subject.said!r} does not occur in {count}{_around(job, subject)}"]
+    parts.append(f"looked for {looked}")
+    if subject.interfaces and records.select(pl.len()).collect().item():
+        parts.append("which others held at the time")
+    msg = f"{'; '.join(parts)}. Try another time or place, or `flowlens top clients SRC`"
     raise UsageError(msg)
+
+
+def _around(job: Job, subject: Subject) -> str:
+    """Return the time of the records and addresses near the subject, where that is soon read."""
+    if (job.ledger.total or LITTLE + 1) > LITTLE:
+        return "" if job.window == times.Interval() else f" of {job.window}"
+    every = job.records()
+    ends = [name for name in ("srcaddr", "dstaddr") if name in every.collect_schema()]
+    columns = [pl.col(end).unique().implode() for end in ends]
+    time = {"first": pl.col("start").min(), "last": pl.col("start").max()}
+    told = every.select(*columns, **time).collect().row(0, named=True)
+    seen = {one for end in ends for one in told[end] if one}
+    apart = sorted((_apart(one, subject.addresses), one) for one in seen)
+    near = [one for distance, one in apart if distance < NEAR][:SHOWN]
+    beside = f"; near it: {', '.join(near)}" if near else ""
+    return f" {words.span(told['first'], told['last'])}{beside}"
+
+
+def _apart(one: str, others: Sequence[str]) -> int:
+    """Return how many addresses are between one and the nearest of others."""
+    number, version = int(ip_address(one)), ip_address(one).version
+    nets = [ip_network(other) for other in others]
+    return min(
+        (abs(number - int(net.network_address)) for net in nets if net.version == version),
+        default=NEAR + 1,
+    )
 
 
 def commands(job: Job, found: Investigation) -> list[str]:
@@ -131,16 +158,17 @@ def commands(job: Job, found: Investigation) -> list[str]:
     src, options = facts.words(job)
     subject, new = found.subject, found.peers.filter(pl.col("new") | (pl.col("expected") == "no"))
     told = [f"flowlens records {src} --where {shlex.quote(subject.own)}"]
-    odd = [name for name in new["peer"].drop_nulls().unique(maintain_order=True)][:2]
+    if subject.addresses:
+        talk = among("addr", list(subject.addresses))
+        told.append(f"flowlens edges {options} --where {shlex.quote(talk)}")
+    odd = new["peer"].drop_nulls().unique(maintain_order=True).to_list()[:2]
     told += [f"flowlens investigate {one} {options}" for one in odd if one != subject.said]
     if subject.finding is None and not found.findings.is_empty():
         told.append(f"flowlens investigate {found.findings['id'][0]} {options}")
     return told
 
 
-def _hidden(
-    job: Job, found: Investigation, told: list[str]
-) -> tuple[Investigation, list[str]]:
+def _hidden(job: Job, found: Investigation, told: list[str]) -> tuple[Investigation, list[str]]:
     """Hide what ``--redact`` names, with the same pseudonyms everywhere."""
     tables = [frame.lazy() for frame in found.tables.values()]
     job.redactor = Redactor(job.wanted, tables, [*told, *found.texts])
@@ -180,4 +208,3 @@ def _told(read: dict[str, Any]) -> str:
         f"read: {words.noun(read['objects'], 'object')} ({words.size(read['bytes'])}), "
         f"{words.noun(read['lines'], 'line')}{passed}, of which {read['records']:,} count"
     )
-

@@ -4,7 +4,7 @@
 tables of them.
 """
 
-from flowlens.investigation.investigate import Investigation, investigate
+from flowlens.investigation.inquiry import Investigation, investigate
 from flowlens.investigation.resolve import reads, resolve
 from flowlens.investigation.subject import Subject
 

@@ -87,7 +87,10 @@ def owners(subject: Subject, inventory: "Inventory | None") -> pl.DataFrame:
     )
     # What the last capture of the run said: owners may have changed within it.
     joined = held.join(
-        said, left_on=["interface_id", "until"], right_on=["interface_id", "captured_at"], how="left"
+        said,
+        left_on=["interface_id", "until"],
+        right_on=["interface_id", "captured_at"],
+        how="left",
     )
     return (
         joined.rename({"interface_id": "interface", "subnet_id": "subnet", "vpc_id": "vpc"})
@@ -125,7 +128,9 @@ def names(subject: Subject, known: pl.DataFrame | None, seen: pl.DataFrame) -> p
             pl.col("last").max().alias("last_seen"),
             pl.col("address").is_in(met).any().alias("used"),
         )
-        .with_columns(used=(pl.col("relation") == "called") & pl.lit(not seen.is_empty()) | pl.col("used"))
+        .with_columns(
+            used=(pl.col("relation") == "called") & pl.lit(not seen.is_empty()) | pl.col("used")
+        )
     )
     order = ["relation", "count", "name"]
     return rows.sort(order, descending=[True, True, False]).select(

@@ -11,10 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["similar"]
 
-#: Similar interfaces whose records are read as well.
-MOST = 32
-#: Kinds that pass on what others send: none of them behaves like another.
-PASSING = ("nat_gateway", "transit_gateway", "nlb", "gwlb", "gwlb_endpoint", "global_accelerator")
+#: Similar interfaces whose records are read as well: the less similar, the fewer.
+MOST = {"same owners": 32, "same security groups": 32, "same kind in the same VPC": 8}
 
 
 def similar(subject: Subject, inventory: "Inventory") -> tuple[dict[str, str], list[str]]:
@@ -24,11 +22,15 @@ def similar(subject: Subject, inventory: "Inventory") -> tuple[dict[str, str], l
     same set of security groups, else the same kind in the same VPC. Of the closest degree of which
     there are any, at most `MOST` are taken, in the order of their ids.
     """
-    from flowlens.inventory import owners
+    from flowlens.inventory.owners import PASSING, owners
 
-    table = owners(inventory).filter(~pl.col("kind").is_in(PASSING)).with_columns(
-        _owner=pl.col("owner").list.sort().list.join("\x1f"),
-        _groups=pl.col("groups").list.sort().list.join("\x1f"),
+    table = (
+        owners(inventory)
+        .filter(~pl.col("kind").is_in(PASSING))
+        .with_columns(
+            _owner=pl.col("owner").list.sort().list.join("\x1f"),
+            _groups=pl.col("groups").list.sort().list.join("\x1f"),
+        )
     )
     listed = pl.concat_list("addresses", "public_addresses", "prefixes")
     addresses = table.select("interface_id", address=listed).explode("address").drop_nulls()
@@ -46,7 +48,7 @@ def similar(subject: Subject, inventory: "Inventory") -> tuple[dict[str, str], l
     }.items():
         alike = others.join(ours.select(keys).drop_nulls().unique(), on=keys)
         alike = alike.filter(pl.any_horizontal(pl.col(key) != "" for key in keys[:1]))
-        chosen = alike["interface_id"].unique().sort().head(MOST).to_list()
+        chosen = alike["interface_id"].unique().sort().head(MOST[name]).to_list()
         if chosen:
             of = addresses.filter(pl.col("interface_id").is_in(chosen))["address"]
             return dict.fromkeys(chosen, name), of.unique().sort().to_list()

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from flowlens.findings.quote import text
 from flowlens.filters import expression
+from flowlens.findings.quote import text
 from flowlens.investigation.subject import Subject
 from flowlens.tables import TIME
 
@@ -19,9 +19,7 @@ LINES: dict[str, pl.DataType] = {
 NEEDED = {"srcaddr", "dstaddr", "start", "source", "line"}
 
 
-def lines(
-    records: pl.LazyFrame, subject: Subject, peers: pl.DataFrame, limit: int
-) -> pl.DataFrame:
+def lines(records: pl.LazyFrame, subject: Subject, peers: pl.DataFrame, limit: int) -> pl.DataFrame:
     """Return the first record with each of the first peers; of a finding, its first records.
 
     Args:
@@ -40,9 +38,7 @@ def lines(
         pl.coalesce(*(name for name in (f"pkt_{end}", end) if name in names))
         for end in ("srcaddr", "dstaddr")
     ]
-    sides = [
-        own.with_columns(peer=end).join(rank.lazy(), on="peer") for end in ends
-    ]
+    sides = [own.with_columns(peer=end).join(rank.lazy(), on="peer") for end in ends]
     found = pl.concat(sides).select("_rank", "peer", "start", "source", "line", text=text(names))
     by = ["start", "source", "line"]
     if subject.finding is not None:

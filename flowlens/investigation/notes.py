@@ -42,7 +42,9 @@ def sentence(
         f"{name} sent {words.size(told['bytes_out'])} to and got {words.size(told['bytes_in'])} "
         f"from {words.noun(told['peers'], 'peer')} in {words.noun(told['records'], 'record')} "
         f"{words.span(told['first'], told['last'])}",
-        f"{words.count(told['rejected'])} of them rejected" if told["rejected"] else "none rejected",
+        f"{words.count(told['rejected'])} of them rejected"
+        if told["rejected"]
+        else "none rejected",
     ]
     if since is not None:
         new = peers.filter(pl.col("new"))["name"].n_unique()
@@ -100,9 +102,10 @@ def _holders(doubtful: pl.DataFrame) -> Iterator[str]:
     if not doubtful.is_empty():
         sent = doubtful.select(pl.col("bytes_out").sum() + pl.col("bytes_in").sum()).item()
         span = words.span(doubtful["first_seen"].min(), doubtful["last_seen"].max())  # type: ignore[arg-type]
+        count = words.noun(doubtful.height, "conversation")
         yield (
-            f"left out: {words.size(sent)} in {words.noun(doubtful.height, 'conversation')} {span}, "
-            "when captures do not tell who held the address"
+            f"left out: {words.size(sent)} in {count} {span}, when captures do not tell who held "
+            "the address"
         )
 
 
@@ -111,11 +114,11 @@ def _lost(seen: pl.DataFrame, skipped: pl.DataFrame | None) -> Iterator[str]:
     if skipped is None or skipped.is_empty() or seen.is_empty():
         return
     lost = skipped.filter(pl.col("status") == "SKIPDATA")
-    own = lost.filter(pl.col("observer").is_in(seen["interface"].drop_nulls().unique().to_list()))
-    for one in (own,):
-        if not one.is_empty():
-            span = words.span(one["start"].min(), one["end"].max())  # type: ignore[arg-type]
-            yield f"AWS lost records of its interface in {words.noun(one.height, 'window')} {span}"
+    faces = seen["interface"].drop_nulls().unique().to_list()
+    own = lost.filter(pl.col("observer").is_in(faces))
+    if not own.is_empty():
+        span = words.span(own["start"].min(), own["end"].max())  # type: ignore[arg-type]
+        yield f"AWS lost records of its interface in {words.noun(own.height, 'window')} {span}"
     others = lost.height - own.height
     if others:
         yield f"AWS lost records of other interfaces in {words.noun(others, 'window')}"
@@ -132,7 +135,7 @@ def _roles(seen: pl.DataFrame) -> Iterator[str]:
         yield f"the log does not say for {words.noun(unsaid, 'conversation')} if it was accepted"
     said = seen["action"].drop_nulls().unique().to_list()
     if said == ["REJECT"]:
-        yield "only rejected traffic is in these logs, or there was no other: see --rejects of doctor"
+        yield "all of it was rejected; a flow log of rejected traffic only would look the same"
 
 
 def _passed(seen: pl.DataFrame) -> Iterator[str]:

@@ -82,20 +82,17 @@ def resolve(
     """
     said, kind = reads(text)
     if kind in {"address", "prefix"}:
-        (address,) = single([said])
-        return _with_kin(Subject(address, kind, (address,)), inventory)
+        return _with_kin(Subject(said, kind, single([said])), inventory)
     if kind == "finding":
         return _finding(said, findings, inventory)
     if kind == "domain":
         return _domain(said, names)
     held = _faces(said, kind, inventory)
-    if held is not None:
-        return _with_kin(held, inventory)
-    if kind in {"interface", "instance"}:
-        return Subject(said, kind)  # the records name interfaces and instances themselves
-    if kind is None and "." in said and names is not None:
+    if held is None and kind is None and "." in said and names is not None:
         return _domain(said, names)
-    _unknown(said, kind, inventory, names)
+    if held is None and kind in {"interface", "instance"}:
+        return Subject(said, kind)  # the records name interfaces and instances themselves
+    return _with_kin(held, inventory) if held else _unknown(said, kind, inventory, names)
 
 
 def _faces(said: str, kind: str | None, inventory: "Inventory | None") -> Subject | None:
@@ -141,9 +138,7 @@ def _of(said: str, kind: str, faces: pl.DataFrame) -> Subject | None:
     return Subject(said, kind, single(addresses), tuple(faces["interface_id"].unique().sort()))
 
 
-def _finding(
-    said: str, findings: pl.DataFrame | None, inventory: "Inventory | None"
-) -> Subject:
+def _finding(said: str, findings: pl.DataFrame | None, inventory: "Inventory | None") -> Subject:
     """Return the subject of a finding: the end it is about, and both for what it is about.
 
     Raises:
@@ -153,8 +148,10 @@ def _finding(
     if rows is None or rows.is_empty():
         known = [] if findings is None else findings["id"].to_list()
         near = get_close_matches(said, known, SHOWN, 0.6)
-        hint = f"the nearest of {len(known)} are {', '.join(near)}" if near else (
-            f"there are {len(known)} others" if known else "there is none"
+        hint = (
+            f"the nearest of {len(known)} are {', '.join(near)}"
+            if near
+            else (f"there are {len(known)} others" if known else "there is none")
         )
         msg = (
             f"no finding {said!r} in these logs; {hint}. Judge them as when it was found "
@@ -235,4 +232,3 @@ def _near(said: str, known: list[str]) -> str:
     """Say which names are similar."""
     near = get_close_matches(said, known, SHOWN, 0.5)
     return f"; similar: {', '.join(near)}" if near else ""
-

@@ -134,9 +134,9 @@ def peers(seen: pl.DataFrame, since: datetime | None = None) -> pl.DataFrame:
     weight = pl.col("bytes_out") + pl.col("bytes_in")
     fresh, odd = pl.col("new").fill_null(value=False), pl.col("expected").eq_missing(pl.lit("no"))
     falling = [True] * 3 + [False] * len(SERVICE)
-    return found.sort(
-        odd, fresh, weight, *SERVICE, descending=falling, nulls_last=True
-    ).select(pl.col(name).cast(dtype) for name, dtype in PEERS.items())
+    return found.sort(odd, fresh, weight, *SERVICE, descending=falling, nulls_last=True).select(
+        pl.col(name).cast(dtype) for name, dtype in PEERS.items()
+    )
 
 
 def rejects(seen: pl.DataFrame) -> pl.DataFrame:

@@ -116,7 +116,9 @@ def _is(edges: pl.DataFrame, subject: Subject, end: str) -> pl.Expr:
             (pl.element().struct.field("name") == subject.said)
             | pl.element().struct.field("name").str.ends_with(f".{subject.said}")
         )
-        return at & known.list.any().fill_null(value=False) if end == "server" else pl.lit(value=False)
+        return (
+            at & known.list.any().fill_null(value=False) if end == "server" else pl.lit(value=False)
+        )
     if not subject.interfaces:
         named = pl.col("observer").is_not_null() & (pl.col("vantage") == end)
         return named & _watched(subject) if not subject.addresses else at
@@ -171,6 +173,4 @@ def _columns() -> list[pl.Expr]:
         **{f"{unit}_out": side(f"{unit}_out", f"{unit}_in") for unit in ("bytes", "packets")},
         **{f"{unit}_in": side(f"{unit}_in", f"{unit}_out") for unit in ("bytes", "packets")},
     }
-    return [
-        derived.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in SEEN.items()
-    ]
+    return [derived.get(name, pl.col(name)).cast(dtype).alias(name) for name, dtype in SEEN.items()]

@@ -66,8 +66,12 @@ class Subject:
 
     def has(self, addresses: pl.Series) -> pl.Series:
         """Return those of some addresses that are its own."""
-        blocks = [one if "/" in one else str(ip_network(one)) for one in self.addresses]
-        return covering(addresses, blocks)["address"].unique()
+        blocks = [one for one in self.addresses if "/" in one]
+        distinct = addresses.drop_nulls().unique()
+        alone = distinct.filter(distinct.is_in([one for one in self.addresses if "/" not in one]))
+        if not blocks:
+            return alone
+        return pl.concat([alone, covering(distinct, blocks)["address"]]).unique()
 
 
 def single(addresses: Iterable[str]) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ def bars(values: Sequence[int | None]) -> str:
 
     >>> bars([0, 1, 50, 100, None])
     ' ▁▄█·'
+    >>> bars([90, 100])
+    '▇█'
     """
     most = max((value for value in values if value), default=1)
     return "".join(_block(value, most) for value in values)
@@ -25,7 +27,7 @@ def _block(value: int | None, most: int) -> str:
         return NOTHING
     if value == 0:
         return " "
-    return BLOCKS[min(len(BLOCKS) - 1, value * len(BLOCKS) // most)] if value < most else BLOCKS[-1]
+    return BLOCKS[value * (len(BLOCKS) - 1) // most]
 
 
 def folded(values: Sequence[int | None], most: int) -> tuple[list[int | None], int]:

@@ -19,6 +19,10 @@ __all__ = ["Section", "sections"]
 ROWS = 12
 #: Hours, or more of them in one, that a chart shows.
 WIDTH = 60
+FEW = 3
+#: Times in tables; the year stands in the sentence and under the chart.
+CLOCK = "%m-%d %H:%M"
+LAYERS = {"sg": "security group", "far_sg": "the peer's security group"}
 SIGNS = {"no": "◆ unexpected", "yes": "expected", "unknown": "not judged"}
 
 
@@ -70,7 +74,7 @@ def _table(frame: pl.DataFrame, rows: int, **columns: Any) -> tuple[dict[str, li
 
 
 def _moment(name: str) -> Any:
-    return lambda row: words.moment(row[name]) if row[name] else "–"
+    return lambda row: f"{row[name]:{CLOCK}}" if row[name] else "–"
 
 
 def _size(name: str) -> Any:
@@ -89,6 +93,12 @@ def _listed(values: Sequence[str] | None, none: str = "–") -> str:
     return ", ".join(values) if values else none
 
 
+def _some(values: Sequence[str]) -> str:
+    """List a few, and say how many there are besides."""
+    rest = len(values) - FEW
+    return _listed(values[:FEW]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
 def _named(row: dict[str, Any]) -> str:
     """Name a peer with its address, or with how many it has."""
     name, count = row["name"] or "unknown", row["addresses"]
@@ -103,10 +113,10 @@ def _owners(found: "Investigation", rows: int) -> Section:
         rows,
         address=lambda row: row["address"],
         owner=lambda row: _listed(row["owner"], row["certainty"] or "unknown"),
-        kind=lambda row: row["kind"] or "unknown",
-        interface=lambda row: row["interface"],
         since=lambda row: _edge(row["since"], row["after"]),
         until=lambda row: _edge(row["until"], row["before"]),
+        interface=lambda row: row["interface"],
+        kind=lambda row: row["kind"] or "unknown",
         groups=lambda row: _listed(row["groups"]),
     )
     remark = "by the captures of the inventory; … means the nearest capture speaks for the rest"
@@ -115,7 +125,7 @@ def _owners(found: "Investigation", rows: int) -> Section:
 
 def _edge(time: datetime, beyond: datetime | None) -> str:
     """Write the first or last capture of a run; with dots where none was made beyond."""
-    return words.moment(time) if beyond else f"{words.moment(time)} …"
+    return f"{words.moment(time)}{'' if beyond else ' …'}"
 
 
 def _when(found: "Investigation") -> Section:
@@ -160,13 +170,14 @@ def _findings(found: "Investigation", rows: int) -> Section:
     table, more = _table(
         found.findings,
         rows,
-        severity=lambda row: f"{'◆' if row['severity'] in {'high', 'critical'} else '◇'} "
-        f"{row['severity']}",
-        kind=lambda row: row["kind"],
+        severity=lambda row: (
+            f"{'◆' if row['severity'] in {'high', 'critical'} else '◇'} {row['severity']}"
+        ),
+        id=lambda row: row["id"],
         destination=lambda row: row["destination"] or row["server"] or "–",
         service=_service,
         first_seen=_moment("first_seen"),
-        id=lambda row: row["id"],
+        kind=lambda row: row["kind"],
     )
     return Section("Findings", "in its own traffic", table, more=more)
 
@@ -181,18 +192,20 @@ def _peers(found: "Investigation", rows: int) -> Section:
         sent=_size("bytes_out"),
         got=_size("bytes_in"),
         first_seen=_moment("first_seen"),
-        last_seen=_moment("last_seen"),
         verdict=_verdict,
+        last_seen=_moment("last_seen"),
     )
-    since = f"new: first met {words.moment(found.pivot)} or later" if found.pivot else (
-        "seen for less than a day, so nothing is called new"
+    since = (
+        f"new: first met {words.moment(found.pivot)} or later"
+        if found.pivot
+        else ("seen for less than a day, so nothing is called new")
     )
     return Section("Peers", f"unexpected, then new, then heavy ones; {since}", table, more=more)
 
 
 def _verdict(row: dict[str, Any]) -> str:
     """Say whether a peer is expected, new or gone, and how many records were refused."""
-    told = [SIGNS.get(row["expected"] or "", "")] if row["role"] == "client" else []
+    told = [SIGNS.get(row["expected"] or "", "")]
     told += ["new"] if row["new"] else []
     told += ["gone"] if row["gone"] else []
     told += [f"{row['rejected']:,} rejected"] if row["rejected"] else []
@@ -206,28 +219,32 @@ def _rejects(found: "Investigation", rows: int) -> Section:
         peer=_named,
         service=_service,
         rejected=_count("rejected"),
+        accepted=lambda row: f"{row['accepted_before']:,} before, {row['accepted_after']:,} after",
         first_seen=_moment("first_seen"),
         last_seen=_moment("last_seen"),
-        accepted=lambda row: f"{row['accepted_before']:,} before, {row['accepted_after']:,} after",
     )
     return Section("Refused", "records, and accepted ones of the same service", table, more=more)
 
 
 def _kin(found: "Investigation", rows: int) -> Section:
     kinds = sorted(set(found.subject.kin.values()))
+    count = words.noun(len(found.subject.kin), "interface")
+    # Another function of the VPC has its own work: that it goes elsewhere is no sign.
+    sign = "" if kinds == ["same kind in the same VPC"] else "◆ "
     table, more = _table(
         found.kin,
         rows,
         destination=lambda row: row["name"],
         service=_service,
         sent=_size("bytes_out"),
-        who=lambda row: "none was seen"
-        if row["only"] is None
-        else "◆ only the subject"
-        if row["only"]
-        else f"also {_listed(row['kin'])}",
+        who=lambda row: (
+            "none was seen"
+            if row["only"] is None
+            else f"{sign}only the subject"
+            if row["only"]
+            else f"also {_listed(row['kin'])}"
+        ),
     )
-    count = words.noun(len(found.subject.kin), "interface")
     return Section("Similar workloads", f"{count} of the {_listed(kinds)}", table, more=more)
 
 
@@ -240,11 +257,17 @@ def _may(found: "Investigation", rows: int) -> Section:
         peer=_named,
         service=_service,
         may=lambda row: row["end_to_end"],
-        by=lambda row: _listed(row["blocked_by"]) if row["blocked_by"] else _listed(row["rules"]),
-        route=lambda row: row["route_target"] or "–",
         did=lambda row: f"{row['accepted']:,} accepted, {row['rejected']:,} rejected",
+        by=_reason,
+        route=lambda row: row["route_target"] or "–",
     )
     return Section("What the configuration lets through", "as of the last record", table, more=more)
+
+
+def _reason(row: dict[str, Any]) -> str:
+    """Say which layers refuse, else which rules let it through, else what is not known."""
+    layers = [LAYERS.get(one, one.replace("_", " ")) for one in row["blocked_by"] or []]
+    return _listed(layers or row["rules"] or row["notes"])
 
 
 def _names(found: "Investigation", rows: int) -> Section:
@@ -253,11 +276,11 @@ def _names(found: "Investigation", rows: int) -> Section:
         rows,
         relation=lambda row: {"asked": "it asked for", "called": "it is called"}[row["relation"]],
         name=lambda row: row["name"],
-        addresses=lambda row: _listed(row["addresses"]),
         answers=_count("count"),
         first_seen=_moment("first_seen"),
         last_seen=_moment("last_seen"),
         used=lambda row: "used" if row["used"] else "no traffic",
+        addresses=lambda row: _some(row["addresses"]),
     )
     return Section("Names", "by the resolver's query log", table, more=more)
 

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["document", "markdown", "terminal"]
 
 GAP = 2
-#: A column is not cut below this.
+#: Columns that may be cut, and how far; the others are whole or not there.
 LEAST = 14
+ELASTIC = frozenset(
+    {"peer", "destination", "name", "owner", "addresses", "groups", "by", "route", "who", "verdict"}
+)
 RIGHT = frozenset({"sent", "got", "rejected", "answers"})
 LABELS = {"as_": "", "first_seen": "first seen", "last_seen": "last seen"}
 STYLES = {"◆": "bold red"}
@@ -32,7 +35,11 @@ def terminal(title: str, text: str, parts: Sequence[Section], stream: TextIO) ->
 
     plain = None if os.environ.get("NO_COLOR") else "auto"
     console = Console(
-        file=stream, highlight=False, markup=False, emoji=False, color_system=plain  # type: ignore[arg-type]
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        color_system=plain,  # type: ignore[arg-type]
     )
     console.print(Text(escape(title), style="bold"))
     console.print(Text(escape(text)))
@@ -40,8 +47,11 @@ def terminal(title: str, text: str, parts: Sequence[Section], stream: TextIO) ->
         head = Text(f"\n{part.title.upper()}", style="bold")
         remark = f"  {part.remark}" if part.remark and not part.points else ""
         console.print(head.append(escape(remark), style="not bold dim"))
-        for line in _table(part.table, console.width):
+        lines, hidden = _table(part.table, console.width)
+        for line in lines:
             console.print(_styled(line), soft_wrap=True)
+        if hidden:
+            console.print(Text(f"no room for: {', '.join(hidden)}", style="dim"))
         for line in part.code:
             console.print(Text(escape(line)), soft_wrap=True)
         for point in part.points:
@@ -58,7 +68,8 @@ def _styled(line: str) -> Any:
     for sign, style in STYLES.items():
         at = line.find(sign)
         if at >= 0:
-            text.stylize(style, at, at + len(line[at:].split("  ")[0].split(",")[0]))
+            word = line[at:].partition("  ")[0].partition(",")[0]
+            text.stylize(style, at, at + len(word))
     return text
 
 
@@ -71,20 +82,24 @@ def _point(console: "Console", point: str) -> None:
         console.print(Text("– " if not at else "  ").append(line), soft_wrap=True)
 
 
-def _table(table: Mapping[str, Sequence[str]], room: int) -> Iterator[str]:
-    """Lay a table out in the room there is: the widest columns are cut, the last are left out."""
+def _table(table: Mapping[str, Sequence[str]], room: int) -> tuple[list[str], list[str]]:
+    """Lay a table out in the room there is, and say which columns have none.
+
+    The last columns go first; then the widest of those that may be cut are.
+    """
     from rich.cells import cell_len, set_cell_size
 
     cells = {name: [escape(value) for value in values] for name, values in table.items()}
-    widths = {
-        name: max(map(cell_len, [_label(name), *values])) for name, values in cells.items()
-    }
-    while widths and sum(widths.values()) + GAP * (len(widths) - 1) > room:
-        name = max(widths, key=lambda one: widths[one])
-        if widths[name] <= LEAST:
-            widths.popitem()
-        else:
-            widths[name] -= 1
+    widths = {name: max(map(cell_len, [_label(name), *values])) for name, values in cells.items()}
+    least = {name: min(w, LEAST) if name in ELASTIC else w for name, w in widths.items()}
+    kept = list(widths)
+    while len(kept) > 1 and sum(least[name] + GAP for name in kept) - GAP > room:
+        kept.pop()
+    while sum(widths[name] + GAP for name in kept) - GAP > room:
+        spare = [name for name in kept if widths[name] > least[name]]
+        if not spare:
+            break
+        widths[max(spare, key=lambda name: widths[name])] -= 1
 
     def fit(name: str, value: str) -> str:
         width = widths[name]
@@ -93,12 +108,12 @@ def _table(table: Mapping[str, Sequence[str]], room: int) -> Iterator[str]:
         pad = " " * (width - cell_len(value))
         return pad + value if name in RIGHT else value + pad
 
-    if widths:
-        yield (" " * GAP).join(fit(name, _label(name).upper()) for name in widths).rstrip()
-    for row in zip(*(cells[name] for name in widths), strict=True):
-        yield (" " * GAP).join(
-            fit(name, value) for name, value in zip(widths, row, strict=True)
-        ).rstrip()
+    rows = [
+        [_label(name).upper() for name in kept],
+        *zip(*(cells[name] for name in kept), strict=True),
+    ]
+    lines = [(" " * GAP).join(map(fit, kept, row)).rstrip() for row in rows]
+    return (lines if table else []), [_label(name) for name in widths if name not in kept]
 
 
 def _label(name: str) -> str:
@@ -136,9 +151,7 @@ def _marked(part: Section) -> Iterator[str]:
     yield from (f"- {cell(escape(point))}\n" for point in part.points)
 
 
-def document(
-    found: "Investigation", read: Mapping[str, Any], commands: Sequence[str]
-) -> str:
+def document(found: "Investigation", read: Mapping[str, Any], commands: Sequence[str]) -> str:
     """Write an investigation as one JSON object, ``flowlens.investigation/1``, all rows in it."""
     head = {
         "schema": "flowlens.investigation/1",

@@ -19,6 +19,7 @@ from flowlens.investigation.lines import lines
 from flowlens.investigation.notes import caveats, sentence
 from flowlens.investigation.resolve import resolve
 from flowlens.investigation.subject import Subject
+from flowlens.tables import EDGES
 
 if TYPE_CHECKING:
     from flowlens.inventory import Inventory
@@ -87,12 +88,11 @@ class Investigation:
             kin={change(one): how for one, how in about.kin.items()},
         )
         caveats = tuple(map(change, self.caveats))
-        return replace(
-            self, subject=subject, text=change(self.text), caveats=caveats, **tables
-        )
+        found = replace(self, subject=subject, text=change(self.text), caveats=caveats)
+        return replace(found, **tables)  # type: ignore[arg-type]
 
 
-def investigate(
+def investigate(  # noqa: PLR0913 - everything that may be known beside the records
     subject: Subject | str,
     records: pl.LazyFrame | pl.DataFrame,
     inventory: "Inventory | None" = None,
@@ -136,7 +136,7 @@ def investigate(
     whole = sides.held(edges, inventory)
     every = sides.seen(whole, subject)
     seen = _focus(every, subject)
-    told = _found(findings, whole, subject)
+    told = _found(findings, whole, every, subject)
     begun = since or sections.pivot(every, told["first_seen"].min())  # type: ignore[arg-type]
     peers = sections.peers(every, begun)
     found = Investigation(
@@ -180,14 +180,13 @@ def _focus(seen: pl.DataFrame, subject: Subject) -> pl.DataFrame:
 
 
 def _found(
-    findings: pl.DataFrame | None, edges: pl.DataFrame, subject: Subject
+    findings: pl.DataFrame | None, edges: pl.DataFrame, seen: pl.DataFrame, subject: Subject
 ) -> pl.DataFrame:
     """Return the findings about the subject: those made before, or what its own edges give."""
     if findings is None:
-        mine = sides.seen(edges, subject).select("own", "peer").unique()
-        ends = mine["own"].to_list()
+        ends = seen["own"].unique().to_list()
         near = pl.col("client").is_in(ends) | pl.col("server").is_in(ends)
-        return detected(edges.filter(near).select(pl.exclude("^(client|server)_(interface|groups|certainty)$")))
+        return detected(edges.filter(near).select(list(EDGES)))
     ours = [*subject.has(pl.concat([findings["client"], findings["server"]]))]
     about = pl.col("client").is_in(ours) | pl.col("server").is_in(ours)
     if subject.finding is not None:
