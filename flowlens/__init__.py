@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowlens.answers import scan_answers
     from flowlens.conversations import conversations
+    from flowlens.diff import diff
     from flowlens.edges import edges
     from flowlens.expected import load as load_expected
     from flowlens.filters import where
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Ledger",
     "conversations",
+    "diff",
     "edges",
     "findings",
     "investigate",
@@ -52,6 +54,7 @@ __all__ = [
 _HOMES = {
     "Ledger": ("flowlens.ledger", "Ledger"),
     "conversations": ("flowlens.conversations", "conversations"),
+    "diff": ("flowlens.diff", "diff"),
     "edges": ("flowlens.edges", "edges"),
     "findings": ("flowlens.findings", "findings"),
     "investigate": ("flowlens.investigation", "investigate"),

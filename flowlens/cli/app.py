@@ -150,6 +150,24 @@ def investigate(
 
 
 @verb
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="SRC, or SRC@TIME/TIME.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same; @TIME/TIME is A's source.")],
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    ratio: Annotated[
+        float, typer.Option(metavar="N", help="Grown: at least N times the bytes an hour.")
+    ] = 2.0,
+    every: Annotated[bool, typer.Option("--all", help="Also what stayed the same.")] = False,
+) -> None:
+    """Print what is new, gone, grown and shrunk between two sources or two windows."""
+    from flowlens.cli.compare import compare
+
+    compare((a, b), reading, grounds, writing, ratio=ratio, every=every)
+
+
+@verb
 def graph(src: Src, reading: Reading, grounds: Grounds, output: File) -> None:
     """Write the egress graph: .svg .png .pdf .graphml .gexf .dot .json .mmd."""
     from flowlens.cli.pipeline import Job

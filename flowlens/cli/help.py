@@ -45,6 +45,11 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "flowlens investigate 203.0.113.77 logs/ -i inventory/ -e expected.yaml",
         ),
         (
+            "diff",
+            "what is new, gone, grown or shrunk between two sources or windows",
+            "flowlens diff logs@2026-11-20/2026-11-21 @2026-11-21/2026-11-22 -i inventory/",
+        ),
+        (
             "allowlist",
             "check the expected document: quotas, overlaps, ends, forbidden space",
             "flowlens allowlist check expected.yaml -i inventory/ --fail-on error",
