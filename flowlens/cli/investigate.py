@@ -67,9 +67,10 @@ def run(job: Job, said: str, findings: Path | None, since: str | None) -> None:
             learn_until=job.learn_until,
             asn=job.grounds.asn,
         )
+        count = records.select(pl.len()).collect().item()
         if found.timeline.is_empty():
-            _absent(job, subject, records)
-    _write(job, *_hidden(job, found, commands(job, found)))
+            _absent(job, subject, held=bool(subject.interfaces and count))
+    _write(job, *_hidden(job, found, commands(job, found)), count)
     job.close()
 
 
@@ -111,7 +112,7 @@ def load(path: Path) -> pl.DataFrame:
         raise InputError(msg) from problem
 
 
-def _absent(job: Job, subject: Subject, records: pl.LazyFrame) -> NoReturn:
+def _absent(job: Job, subject: Subject, *, held: bool) -> NoReturn:
     """Say that a subject does not occur, what was searched, and what is near.
 
     Raises:
@@ -121,7 +122,7 @@ def _absent(job: Job, subject: Subject, records: pl.LazyFrame) -> NoReturn:
     looked = ", ".join(subject.addresses[:SHOWN]) or subject.said
     parts = [f"{subject.kind} {subject.said!r} does not occur in {count}{_around(job, subject)}"]
     parts.append(f"looked for {looked}")
-    if subject.interfaces and records.select(pl.len()).collect().item():
+    if held:
         parts.append("which others held at the time")
     msg = f"{'; '.join(parts)}. Try another time or place, or `flowlens top clients SRC`"
     raise UsageError(msg)
@@ -178,9 +179,9 @@ def _hidden(job: Job, found: Investigation, told: list[str]) -> tuple[Investigat
     return found.changed(frames, job.redactor.text), list(map(job.redactor.text, told))
 
 
-def _write(job: Job, found: Investigation, told: list[str]) -> None:
+def _write(job: Job, found: Investigation, told: list[str], count: int) -> None:
     """Write the result where the options say."""
-    writing, read = job.writing, _read(job)
+    writing, read = job.writing, {**_read(job), "records": count}
     if job.form not in {"table", "md", "json"}:
         emit(job, found.timeline.lazy(), "timeline")
         return
@@ -198,7 +199,7 @@ def _write(job: Job, found: Investigation, told: list[str]) -> None:
 def _read(job: Job) -> dict[str, Any]:
     """Return how much was read."""
     counts = job.ledger.counts()
-    return {name: counts[name] for name in ("objects", "bytes", "lines", "unread", "records")}
+    return {name: counts[name] for name in ("objects", "bytes", "lines", "unread")}
 
 
 def _told(read: dict[str, Any]) -> str:
@@ -206,5 +207,5 @@ def _told(read: dict[str, Any]) -> str:
     passed = f", {read['unread']:,} more passed over unread" if read["unread"] else ""
     return (
         f"read: {words.noun(read['objects'], 'object')} ({words.size(read['bytes'])}), "
-        f"{words.noun(read['lines'], 'line')}{passed}, of which {read['records']:,} count"
+        f"{words.noun(read['lines'], 'line')}{passed}; {read['records']:,} records count"
     )
