@@ -22,11 +22,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowlens.answers import scan_answers
     from flowlens.conversations import conversations
+    from flowlens.diff import diff
     from flowlens.edges import edges
     from flowlens.expected import load as load_expected
     from flowlens.filters import where
     from flowlens.findings import findings
     from flowlens.inventory import load as load_inventory
+    from flowlens.investigation import investigate
     from flowlens.ledger import Ledger
     from flowlens.output import write
     from flowlens.reach import explain
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Ledger",
     "conversations",
+    "diff",
     "edges",
     "explain",
     "findings",
+    "investigate",
     "load_expected",
     "load_inventory",
     "scan_answers",
@@ -52,9 +56,11 @@ __all__ = [
 _HOMES = {
     "Ledger": ("flowlens.ledger", "Ledger"),
     "conversations": ("flowlens.conversations", "conversations"),
+    "diff": ("flowlens.diff", "diff"),
     "edges": ("flowlens.edges", "edges"),
     "explain": ("flowlens.reach", "explain"),
     "findings": ("flowlens.findings", "findings"),
+    "investigate": ("flowlens.investigation", "investigate"),
     "load_expected": ("flowlens.expected", "load"),
     "load_inventory": ("flowlens.inventory", "load"),
     "scan_answers": ("flowlens.answers", "scan_answers"),

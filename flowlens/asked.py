@@ -12,6 +12,9 @@ from flowlens_parsers.batch import EVERY, Wanted
 
 __all__ = ["EVERYTHING", "Asked"]
 
+#: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-records-examples.html
+SKIPPED = "SKIPDATA"
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -21,11 +24,13 @@ class Asked:
         where: A filter; None for all records.
         now: What relative times in it count from.
         every: Read every line, so that all that are unreadable are known.
+        gaps: Read lines that tell of lost records, though they are no records.
     """
 
     where: str | None = None
     now: datetime | None = None
     every: bool = False
+    gaps: bool = False
 
     def rows(self, records: pl.LazyFrame) -> pl.LazyFrame:
         """Return the records that the filter describes.
@@ -48,7 +53,10 @@ class Asked:
         if self.every:
             return EVERY
         ledger.asked = self.where or ""
-        found = filters.clauses(self.where, schema, now=self.now) if self.where else ()
+        read = self.where
+        if read and self.gaps and "log_status" in schema:
+            read = f"({read}) or log_status = {SKIPPED}"
+        found = filters.clauses(read, schema, now=self.now) if read else ()
         return Wanted(found, ledger.window.since, ledger.window.until)
 
 

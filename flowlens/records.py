@@ -34,6 +34,7 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
     where: str | None = None,
     now: datetime | None = None,
     every: bool = False,
+    gaps: bool = False,
 ) -> pl.LazyFrame:
     """Return the records of a source as a lazy frame.
 
@@ -59,6 +60,7 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
             cannot hold one are passed over and counted as `unread`, whatever they are.
         now: What relative times in `where` count from.
         every: Pass over nothing, so that all unreadable lines are known; `strict` implies it.
+        gaps: With `where`: do not pass over lines that say that AWS lost records.
 
     Returns:
         The union of the fields of all objects in AWS's order, fields that AWS does not document
@@ -75,7 +77,7 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
     from flowlens.store.place import divide
 
     stores, rest = divide(src, aws)
-    asked = Asked(where, now, every=every)
+    asked = Asked(where, now, every=every, gaps=gaps)
     if stores:
         from flowlens.store.mixed import together
 

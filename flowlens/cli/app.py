@@ -118,14 +118,11 @@ def findings(
     ] = None,
 ) -> int:
     """Print unexpected destinations, worst first, with their evidence."""
-    from flowlens.cli.pipeline import Job, emit
+    from flowlens.cli.findings import print_findings
+    from flowlens.cli.pipeline import Job
 
-    job = Job(src, reading, grounds, writing)
-    judged = job.judged()
-    frame, _ = job.redacted(job.kept(judged.findings.lazy()), judged.edges.lazy())
-    found = frame.collect()
-    emit(job, found.lazy(), "findings")
-    job.close()
+    job = Job(src, reading, grounds, writing, table="findings")
+    found = print_findings(job)
     return FAILED if fail_on and job.severe(found, fail_on) else 0
 
 
@@ -147,6 +144,47 @@ def explain(
     from flowlens.cli.explain import explain as run
 
     run(src or [], reading, grounds, writing, flows=flow or [], at=at)
+
+
+@verb
+def investigate(
+    subject: Annotated[
+        str, typer.Argument(metavar="SUBJECT", help="address, eni-…, function, domain, finding …")
+    ],
+    src: Src,
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    findings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Findings made before, as .json or .ndjson.")
+    ] = None,
+    new_since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Peers first met then or later are new.")
+    ] = None,
+) -> None:
+    """Tell everything about an address, prefix, interface, function, group, domain or finding."""
+    from flowlens.cli.investigate import run
+    from flowlens.cli.pipeline import Job
+
+    run(Job(src, reading, grounds, writing), subject, findings, new_since)
+
+
+@verb
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="SRC, or SRC@TIME/TIME.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same; @TIME/TIME is A's source.")],
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    ratio: Annotated[
+        float, typer.Option(metavar="N", help="Grown: at least N times the bytes an hour.")
+    ] = 2.0,
+    every: Annotated[bool, typer.Option("--all", help="Also what stayed the same.")] = False,
+) -> None:
+    """Print what is new, gone, grown and shrunk between two sources or two windows."""
+    from flowlens.cli.compare import compare
+
+    compare((a, b), reading, grounds, writing, ratio=ratio, every=every)
 
 
 @verb

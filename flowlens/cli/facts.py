@@ -10,7 +10,7 @@ from flowlens.cli.options import Grounds, Reading
 from flowlens.cli.pipeline import Job
 from flowlens.report import Facts
 
-__all__ = ["changed", "gather", "texts"]
+__all__ = ["changed", "gather", "texts", "words"]
 
 #: Options of reading that a report's command does not repeat.
 ELSEWHERE = frozenset({"where", "redact", "rejects", "engine", "scratch"})
@@ -19,8 +19,7 @@ ELSEWHERE = frozenset({"where", "redact", "rejects", "engine", "scratch"})
 def gather(job: Job) -> Facts:
     """Say where the numbers of a run come from."""
     captures = job.inventory.captures if job.inventory else ()
-    src = [shlex.quote(one) for one in job.src]
-    arguments = " ".join([*src, *_options(job.reading), *_options(job.grounds)])
+    _, arguments = words(job)
     return Facts(
         sources=tuple(job.src),
         accounts=tuple(sorted({one.account_id for one in captures if one.account_id})),
@@ -38,6 +37,12 @@ def gather(job: Job) -> Facts:
         notes=(*job.ledger.notes(), *job.queries.notes()),
         version=_version(),
     )
+
+
+def words(job: Job) -> tuple[str, str]:
+    """Return the sources with how they are read, and the same with what judges them, as typed."""
+    src = [*(shlex.quote(one) for one in job.src), *_options(job.reading)]
+    return " ".join(src), " ".join([*src, *_options(job.grounds)])
 
 
 def texts(facts: Facts) -> Iterator[str]:

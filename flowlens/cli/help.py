@@ -45,6 +45,16 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "flowlens explain --flow '10.0.1.5 -> 10.0.2.9:5432/tcp' -i inventory/",
         ),
         (
+            "investigate",
+            "everything about an address, interface, function, domain or finding",
+            "flowlens investigate 203.0.113.77 logs/ -i inventory/ -e expected.yaml",
+        ),
+        (
+            "diff",
+            "what is new, gone, grown or shrunk between two sources or windows",
+            "flowlens diff logs@2026-11-20/2026-11-21 @2026-11-21/2026-11-22 -i inventory/",
+        ),
+        (
             "allowlist",
             "check the expected document, replay traffic through it, render it as rules",
             "flowlens allowlist check expected.yaml -i inventory/ --fail-on error",

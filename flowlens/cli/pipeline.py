@@ -63,11 +63,12 @@ class Job:
     writing: Writing = field(default_factory=Writing)
     now: datetime = field(default_factory=present)
     offline: bool = field(default_factory=lambda: bool(os.environ.get("FLOWLENS_OFFLINE")))
+    table: str = ""  # the result's name; some have formats of their own
 
     def __post_init__(self) -> None:
         """Check everything that can be wrong before the first byte is read."""
         read = self.reading
-        output.choose(self.writing.output, self.writing.form)
+        self.form = output.choose(self.writing.output, self.writing.form, table=self.table)
         self.progress = console.Progress()
         self.ledger = Ledger(self.progress, console.say)
         self.queries = Ledger()  # of resolver logs, which are no flow logs
@@ -84,12 +85,21 @@ class Job:
         """How to reach AWS."""
         return reached(self.reading)
 
-    def records(self, *, places: bool = False, some: bool = False) -> pl.LazyFrame:
+    def records(
+        self,
+        *,
+        places: bool = False,
+        some: bool = False,
+        where: str | None = None,
+        gaps: bool = False,
+    ) -> pl.LazyFrame:
         """Return the records, with object and line if asked for.
 
         Args:
             places: add object and line.
             some: keep those that ``--where`` describes; what cannot be one is not even read.
+            where: keep those that this filter describes.
+            gaps: read also which records AWS lost.
         """
         return scan_records(
             list(self.src),
@@ -101,7 +111,8 @@ class Job:
             strict=self.reading.strict,
             line=places,
             source=places,
-            where=self.reading.where if some else None,
+            where=self.reading.where if some else where,
+            gaps=gaps,
             now=self.now,
             every=self.reading.rejects is not None,
         )

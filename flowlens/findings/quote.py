@@ -6,7 +6,7 @@ import polars as pl
 
 from flowlens.words import PORTED
 
-__all__ = ["quote"]
+__all__ = ["quote", "text"]
 
 #: Columns that say where a record stood and are no part of its text.
 PLACE = ("source", "line", "flow_log")
@@ -35,7 +35,7 @@ def quote(findings: pl.DataFrame, records: pl.LazyFrame, *, limit: int = 5) -> p
         _keyed(records, names)
         .join(_pairs(findings), on=["_src", "_dst"])
         .filter(_within(names))
-        .select("id", "start", "source", "line", text=_text(names))
+        .select("id", "start", "source", "line", text=text(names))
         .collect(engine="streaming")
         .sort("id", "start", "source", "line")
         .group_by("id", maintain_order=True)
@@ -95,7 +95,7 @@ def _within(names: Sequence[str]) -> pl.Expr:
     return found
 
 
-def _text(names: Sequence[str]) -> pl.Expr:
+def text(names: Sequence[str]) -> pl.Expr:
     """Return a record as blank-separated text."""
     values = []
     for name in names:

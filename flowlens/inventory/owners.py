@@ -10,10 +10,11 @@ from flowlens.inventory.kinds import classify
 if TYPE_CHECKING:
     from flowlens.inventory.model import Inventory
 
-__all__ = ["kinded", "middleboxes", "owners"]
+__all__ = ["PASSING", "kinded", "middleboxes", "owners"]
 
 _KEY = ["capture", "interface_id"]
-_PASSING = [
+#: Kinds that pass on what others send.
+PASSING = [
     "nat_gateway",
     "transit_gateway",
     "nlb",
@@ -108,7 +109,7 @@ def middleboxes(inventory: "Inventory") -> pl.DataFrame:
     Args:
         inventory: from `load`.
     """
-    kinds = kinded(inventory).filter(pl.col("kind").is_in(_PASSING))
+    kinds = kinded(inventory).filter(pl.col("kind").is_in(PASSING))
     return (
         kinds.group_by("interface_id")
         .agg(

@@ -1,10 +1,10 @@
 """Results out: a file by its extension, a table on a terminal, text in a pipe."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, NoReturn, TextIO
 
 import polars as pl
 
@@ -12,7 +12,7 @@ from flowlens.errors import OutputError, UsageError
 from flowlens.output import text
 from flowlens.output.table import Shown, show
 
-__all__ = ["FORMATS", "Shown", "choose", "place", "write"]
+__all__ = ["FORMATS", "OWN", "Shown", "choose", "place", "put", "write"]
 
 Writer = Callable[[pl.LazyFrame, BinaryIO, str], int]
 
@@ -42,6 +42,23 @@ FORMATS: dict[str, Writer] = {
 BINARY = frozenset({"arrow", "parquet"})
 
 
+def _alerts(form: str) -> Writer:
+    """Return a writer of findings in a form of others, which is loaded when it is used."""
+
+    def write(frame: pl.LazyFrame, stream: BinaryIO, table: str) -> int:
+        from flowlens.output import alerts
+
+        return alerts.WRITERS[form](frame, stream, table)
+
+    return write
+
+
+#: Table -> formats that it alone has, or has its own way.
+OWN: dict[str, dict[str, Writer]] = {
+    "findings": {form: _alerts(form) for form in ("asff", "md", "ocsf")},
+}
+
+
 def write(
     frame: pl.LazyFrame | pl.DataFrame,
     table: str,
@@ -57,7 +74,7 @@ def write(
         frame: the rows.
         table: its name, for JSON's schema (``flowlens.edges/1``) and the choice of columns.
         path: the file; its extension decides unless `form` does. None or ``-`` is the stream.
-        form: one of `FORMATS`, or ``table``.
+        form: one of `FORMATS`, one of the table's `OWN`, or ``table``.
         limit: rows at most.
         stream: standard output unless given.
 
@@ -66,20 +83,42 @@ def write(
         OutputError: the file cannot be written.
     """
     stream = stream or sys.stdout
-    form = choose(path, form, stream)
+    form = choose(path, form, stream, table)
+    writer = OWN.get(table, {}).get(form) or FORMATS.get(form)
     lazy = frame.lazy()
     to_stream = path is None or str(path) == "-"
-    if form == "table":
+    if form == "table" or writer is None:
         return show(lazy, stream, table, limit)
     lazy = lazy if limit is None else lazy.head(limit)
     if path is not None and not to_stream:
         with place(path) as file:
-            return Shown(FORMATS[form](lazy, file, table))
-    return Shown(FORMATS[form](lazy, stream.buffer, table))
+            return Shown(writer(lazy, file, table))
+    return Shown(writer(lazy, stream.buffer, table))
 
 
-def choose(path: Path | None, form: str | None, stream: TextIO | None = None) -> str:
+def put(text: str, path: Path | None = None, stream: TextIO | None = None) -> None:
+    """Write a whole text to a file, or to a stream where none is given.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    if path is None or str(path) == "-":
+        (stream or sys.stdout).write(text)
+        return
+    with place(path) as file:
+        file.write(text.encode())
+
+
+def choose(
+    path: Path | None, form: str | None, stream: TextIO | None = None, table: str = ""
+) -> str:
     """Choose the form of a result; a command asks before it reads anything.
+
+    Args:
+        path: the file, or None.
+        form: what was asked for, or None.
+        stream: standard output unless given.
+        table: the result's name; some have formats of their own (`OWN`).
 
     Raises:
         UsageError: the form or the extension is not known, or does not suit the place.
@@ -89,13 +128,26 @@ def choose(path: Path | None, form: str | None, stream: TextIO | None = None) ->
     chosen = form or (_by_place(stream) if path is None or to_stream else _by_name(path))
     if chosen == "table" and to_stream:
         return chosen
-    if chosen not in FORMATS:
-        msg = f"{chosen!r} is not a format; use one of {', '.join(FORMATS)}"
-        raise UsageError(msg)
+    own = OWN.get(table, {})
+    if chosen not in FORMATS and chosen not in own:
+        _refuse(chosen, own)
     if chosen in BINARY and to_stream and stream.isatty():
         msg = f"a terminal cannot show {chosen}; use -o FILE or a pipe"
         raise UsageError(msg)
     return chosen
+
+
+def _refuse(chosen: str, own: Iterable[str]) -> NoReturn:
+    """Say which formats there are.
+
+    Raises:
+        UsageError: always.
+    """
+    known = ", ".join(sorted({*FORMATS, *own}))
+    others = [table for table, forms in OWN.items() if chosen in forms]
+    where = f" of {others[0]} only" if others else ""
+    msg = f"{chosen!r} is {'' if others else 'not '}a format{where}; use one of {known}"
+    raise UsageError(msg)
 
 
 @contextmanager

@@ -24,6 +24,10 @@ VIEWS: dict[str, tuple[str, ...]] = {
         "hour", "client", "server", "server_port", "protocol", "action", "bytes_out", "bytes_in",
         "connections", "orientation", "observer",
     ),
+    "diff": (
+        "change", "bytes_a", "bytes_b", "destination", "server_port", "owner", "ratio", "protocol",
+        "expected", "first_seen", "client", "clients_a", "clients_b", "records_a", "records_b",
+    ),
     "edges": (
         "hour", "client_owner", "client", "destination", "server_port", "protocol", "bytes_out",
         "bytes_in", "expected", "path", "action", "connections", "why",

@@ -1,7 +1,8 @@
 """The text formats, written batch by batch: nothing holds a whole table."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import BinaryIO
 
@@ -9,7 +10,7 @@ import polars as pl
 
 from flowlens.output import flat
 
-__all__ = ["csv", "markdown", "ndjson", "rows", "tsv"]
+__all__ = ["MARKDOWN_LIMIT", "cell", "csv", "fence", "markdown", "ndjson", "rows", "tsv"]
 
 #: GitHub takes comments of up to 65,536 characters.
 MARKDOWN_LIMIT = 60_000
@@ -58,7 +59,7 @@ def markdown(frame: pl.LazyFrame, stream: BinaryIO, _: str) -> int:
     for at, batch in enumerate(batches(flattened)):
         lines = [] if at else [head]
         for row in flat.safe(batch.cast(pl.String)).iter_rows() if count == total else ():
-            line = f"| {' | '.join(_cell(value) for value in row)} |\n"
+            line = f"| {' | '.join(cell(value) for value in row)} |\n"
             room -= len(line)
             if room < 0:
                 break
@@ -98,8 +99,12 @@ def _separated(
     return count
 
 
-def _cell(value: str | None) -> str:
-    """Write a cell that cannot leave its table: no pipes, no HTML, no Markdown links."""
+def cell(value: str | None) -> str:
+    r"""Write a cell that cannot leave its table: no pipes, no HTML, no Markdown links.
+
+    >>> print(cell("<b>[x](y)|`@z`"))
+    &lt;b&gt;\[x\](y)&#124;&#96;&#64;z&#96;
+    """
     if value is None:
         return ""
     for sign, name in {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "`": "&#96;"}.items():
@@ -108,3 +113,18 @@ def _cell(value: str | None) -> str:
         value = value.replace(sign, f"\\{sign}")
     # A bare @name would notify a person of that name.
     return value.replace("@", "&#64;")
+
+
+def fence(lines: Iterable[str], language: str = "") -> str:
+    """Write lines as a block of code that no backticks inside can end.
+
+    >>> print(fence(["a ``` b"]))
+    ````
+    a ``` b
+    ````
+    <BLANKLINE>
+    """
+    body = [flat.escape(line) for line in lines]
+    longest = max((len(run) for line in body for run in re.findall("`+", line)), default=0)
+    ticks = "`" * max(3, longest + 1)
+    return "\n".join([f"{ticks}{language}", *body, ticks, ""])

@@ -1,0 +1,107 @@
+"""Diff: two places, or two windows of one, side by side."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+
+from flowlens import words
+from flowlens.cli import console
+from flowlens.cli.options import Grounds, Reading, Writing
+from flowlens.cli.pipeline import Job, emit
+from flowlens.diff import CHANGES, checked, diff, hours
+from flowlens.errors import UsageError
+
+__all__ = ["compare"]
+
+#: SRC@TIME; a source may have an @ of its own.
+WINDOWED = re.compile(r"(?P<src>.*)@(?P<window>[^@]+)", re.DOTALL)
+#: What a window begins with; anything else after an @ is part of a path.
+TIME = re.compile(r"\d{4}-\d\d|\d+[smhdw]\b|\d{10}|\.\.|(now|today|yesterday|[a-z]{3,9}day)\b")
+DOCUMENTS = (".yaml", ".yml")
+
+
+def compare(
+    pair: tuple[str, str],
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    *,
+    ratio: float,
+    every: bool,
+) -> None:
+    """Compare two sources, and write what changed.
+
+    Raises:
+        UsageError: they are documents, or the same.
+    """
+    if all(one.endswith(DOCUMENTS) for one in pair):
+        msg = (
+            "diff compares traffic; expected documents keep their order, so "
+            f"`git diff --no-index {pair[0]} {pair[1]}` shows their changes"
+        )
+        raise UsageError(msg)
+    checked(ratio)
+    src, window = _split(pair[0])
+    later, until = _split(pair[1])
+    places = ((src, window), (later or src, until))
+    if places[0] == places[1]:
+        msg = (
+            f"{pair[0]!r} and {pair[1]!r} are the same; compare two places, or two windows: "
+            "logs@2026-11-20/2026-11-21 @2026-11-21/2026-11-22"
+        )
+        raise UsageError(msg)
+    jobs = [Job([place], _read(reading, when), grounds, writing) for place, when in places]
+    edges = [job.kept(job.edges()).collect(engine="streaming") for job in jobs]
+    spans = tuple(_span(job, frame) for job, frame in zip(jobs, edges, strict=True))
+    found = diff(edges[0], edges[1], ratio=ratio, spans=(spans[0], spans[1]))
+    told = dict(found.group_by("change").len().iter_rows())
+    shown = found if every else found.filter(pl.col("change") != "same")
+    (frame,) = jobs[1].redacted(shown.lazy())
+    emit(jobs[1], frame, "diff")
+    jobs[0].redactor = jobs[1].redactor
+    for job in jobs:
+        job.close()
+    console.say(_sentence(told, spans))
+
+
+def _split(said: str) -> tuple[str, str | None]:
+    """Split a source and its window; a file of that very name is a source."""
+    found = WINDOWED.fullmatch(said)
+    if found is None or Path(said).exists() or not TIME.match(found["window"]):
+        return said, None
+    return found["src"], found["window"]
+
+
+def _read(reading: Reading, window: str | None) -> Reading:
+    """Return the options of reading with the window of a source."""
+    if window is None:
+        return reading
+    start, slash, end = window.partition("/")
+    since = start if start not in {"", ".."} else None
+    until = end if slash and end not in {"", ".."} else None
+    return replace(reading, since=since, until=until, last=None)
+
+
+def _span(job: Job, edges: pl.DataFrame) -> float:
+    """Return the hours that a source is about: its window, else its records."""
+    start, end = job.window.start, job.window.end
+    if start is None or end is None:
+        return hours(edges)
+    return max((min(end, job.now) - start) / timedelta(hours=1), 1 / 60)
+
+
+def _sentence(told: Mapping[str, int], spans: tuple[float, ...]) -> str:
+    """Say how much changed.
+
+    >>> _sentence({"new": 2, "same": 5}, (24.0, 1.0))
+    '2 new, 0 gone, 0 grown, 0 shrunk, 5 same; A is 24 hours, B is 1 hour'
+    """
+    parts = ", ".join(f"{told.get(name, 0):,} {name}" for name in CHANGES)
+    lengths = [
+        words.noun(round(span), "hour") if span >= 1 else "less than an hour" for span in spans
+    ]
+    return f"{parts}; A is {lengths[0]}, B is {lengths[1]}"

@@ -1,0 +1,33 @@
+"""Findings: judged, filtered, hidden where asked, and written for people or for other systems."""
+
+import polars as pl
+
+from flowlens.cli.pipeline import Job, emit
+from flowlens.errors import UsageError
+
+__all__ = ["print_findings"]
+
+#: Formats of other systems, which take addresses and accounts only as they are.
+FOREIGN = frozenset({"asff", "ocsf"})
+
+
+def print_findings(job: Job) -> pl.DataFrame:
+    """Find, write, and return what was found.
+
+    Raises:
+        UsageError: pseudonyms are asked for in a format that has no place for them.
+    """
+    if job.form in FOREIGN and job.wanted:
+        msg = f"--as {job.form} needs real addresses and accounts; leave out --redact"
+        raise UsageError(msg)
+    judged = job.judged()
+    found = judged.findings
+    if job.form in FOREIGN:
+        from flowlens.findings.place import place
+
+        found = place(found, job.inventory)
+    frame, _ = job.redacted(job.kept(found.lazy()), judged.edges.lazy())
+    found = frame.collect()
+    emit(job, found.lazy(), "findings")
+    job.close()
+    return found

@@ -1,0 +1,211 @@
+"""Investigate: find out what a word means, read what counts, and show it."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+import polars as pl
+
+from flowlens import output, times, words
+from flowlens.cli import facts
+from flowlens.cli.pipeline import Job, emit
+from flowlens.errors import InputError, UsageError
+from flowlens.findings.evidence import among
+from flowlens.investigation import Investigation, Subject, investigate, reads, resolve
+from flowlens.output.investigation import sections
+from flowlens.output.redact import Redactor
+from flowlens.output.sections import document, markdown, terminal
+from flowlens.tables import FINDINGS
+
+__all__ = ["run"]
+
+SHOWN = 3
+#: Bytes of logs that are read once more to say what is near a subject that is not there.
+LITTLE = 200_000_000
+#: Addresses apart that still count as near: those of a /24.
+NEAR = 256
+
+
+def run(job: Job, said: str, findings: Path | None, since: str | None) -> None:
+    """Investigate, and write the result.
+
+    Raises:
+        UsageError: the word means nothing here, or what it means does not occur in the logs.
+    """
+    if job.engine is not None or job.reading.where is not None:
+        option = "--engine" if job.engine is not None else "--where"
+        msg = f"investigate reads by its subject; leave out {option}"
+        raise UsageError(msg)
+    begun = times.parse(since, now=job.now) if since else None
+    dns, made = job.answers(), None
+    if findings is not None:
+        made = load(findings)
+    elif reads(said)[1] == "finding":
+        made = job.judged().findings
+    known = None
+    if dns is not None:
+        from flowlens.destinations.dns import names
+
+        known = names(dns).collect()
+    subject = resolve(said, job.inventory, findings=made, names=known)
+    with spooled(job, subject) as records:
+        found = investigate(
+            subject,
+            records,
+            job.inventory,
+            job.expected,
+            dns,
+            findings=made,
+            since=begun,
+            skipped=job.ledger.coverage(),
+            aws_ranges=job.ranges,
+            learn_until=job.learn_until,
+            asn=job.grounds.asn,
+        )
+        count = records.select(pl.len()).collect().item()
+        if found.timeline.is_empty():
+            _absent(job, subject, held=bool(subject.interfaces and count))
+    _write(job, *_hidden(job, found, commands(job, found)), count)
+    job.close()
+
+
+@contextmanager
+def spooled(job: Job, subject: Subject) -> Iterator[pl.LazyFrame]:
+    """Read the subject's records once, into a temporary file that is read as often as needed."""
+    with TemporaryDirectory(prefix="flowlens-") as folder:
+        path = Path(folder) / "records.parquet"
+        job.records(places=True, where=subject.where, gaps=True).sink_parquet(path)
+        yield pl.scan_parquet(path)
+
+
+def load(path: Path) -> pl.DataFrame:
+    """Read findings that were written before, as JSON or NDJSON.
+
+    Raises:
+        InputError: it is no such file.
+    """
+    import msgspec
+
+    try:
+        text = path.read_bytes()
+        lines = text.splitlines()
+        whole = msgspec.json.decode(text) if text.startswith(b'{"schema"') else None
+        rows = whole["rows"] if whole else [msgspec.json.decode(one) for one in lines if one]
+        frame = pl.DataFrame(rows, schema_overrides={"evidence": FINDINGS["evidence"]})
+        moments = [
+            pl.col(name).cast(pl.String).str.to_datetime(time_unit="ms", time_zone="UTC")
+            for name in ("first_seen", "last_seen")
+        ]
+        return frame.with_columns(moments).select(
+            pl.col(name).cast(dtype) for name, dtype in FINDINGS.items()
+        )
+    except OSError as problem:
+        msg = f"{path}: cannot be read: {problem.strerror or problem}"
+        raise InputError(msg) from problem
+    except (ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as problem:
+        msg = f"{path}: no findings in it; expected what `flowlens findings -o {path.name}` writes"
+        raise InputError(msg) from problem
+
+
+def _absent(job: Job, subject: Subject, *, held: bool) -> NoReturn:
+    """Say that a subject does not occur, what was searched, and what is near.
+
+    Raises:
+        UsageError: always.
+    """
+    count = words.noun(job.ledger.counts()["objects"], "object")
+    looked = ", ".join(subject.addresses[:SHOWN]) or subject.said
+    parts = [f"{subject.kind} {subject.said!r} does not occur in {count}{_around(job, subject)}"]
+    parts.append(f"looked for {looked}")
+    if held:
+        parts.append("which others held at the time")
+    msg = f"{'; '.join(parts)}. Try another time or place, or `flowlens top clients SRC`"
+    raise UsageError(msg)
+
+
+def _around(job: Job, subject: Subject) -> str:
+    """Return the time of the records and addresses near the subject, where that is soon read."""
+    if (job.ledger.total or LITTLE + 1) > LITTLE:
+        return "" if job.window == times.Interval() else f" of {job.window}"
+    every = job.records()
+    ends = [name for name in ("srcaddr", "dstaddr") if name in every.collect_schema()]
+    columns = [pl.col(end).unique().implode() for end in ends]
+    time = {"first": pl.col("start").min(), "last": pl.col("start").max()}
+    told = every.select(*columns, **time).collect().row(0, named=True)
+    seen = {one for end in ends for one in told[end] if one}
+    apart = sorted((_apart(one, subject.addresses), one) for one in seen)
+    near = [one for distance, one in apart if distance < NEAR][:SHOWN]
+    beside = f"; near it: {', '.join(near)}" if near else ""
+    return f" {words.span(told['first'], told['last'])}{beside}"
+
+
+def _apart(one: str, others: Sequence[str]) -> int:
+    """Return how many addresses are between one and the nearest of others."""
+    number, version = int(ip_address(one)), ip_address(one).version
+    nets = [ip_network(other) for other in others]
+    return min(
+        (abs(number - int(net.network_address)) for net in nets if net.version == version),
+        default=NEAR + 1,
+    )
+
+
+def commands(job: Job, found: Investigation) -> list[str]:
+    """Return what to type next."""
+    src, options = facts.words(job)
+    subject, new = found.subject, found.peers.filter(pl.col("new") | (pl.col("expected") == "no"))
+    told = [f"flowlens records {src} --where {shlex.quote(subject.own)}"]
+    if subject.addresses:
+        talk = among("addr", list(subject.addresses))
+        told.append(f"flowlens edges {options} --where {shlex.quote(talk)}")
+    odd = new["peer"].drop_nulls().unique(maintain_order=True).to_list()[:2]
+    told += [f"flowlens investigate {one} {options}" for one in odd if one != subject.said]
+    if subject.finding is None and not found.findings.is_empty():
+        told.append(f"flowlens investigate {found.findings['id'][0]} {options}")
+    return told
+
+
+def _hidden(job: Job, found: Investigation, told: list[str]) -> tuple[Investigation, list[str]]:
+    """Hide what ``--redact`` names, with the same pseudonyms everywhere."""
+    tables = [frame.lazy() for frame in found.tables.values()]
+    job.redactor = Redactor(job.wanted, tables, [*told, *found.texts])
+    if not job.wanted:
+        return found, told
+    frames = {name: job.redactor.apply(one.lazy()).collect() for name, one in found.tables.items()}
+    return found.changed(frames, job.redactor.text), list(map(job.redactor.text, told))
+
+
+def _write(job: Job, found: Investigation, told: list[str], count: int) -> None:
+    """Write the result where the options say."""
+    writing, read = job.writing, {**_read(job), "records": count}
+    if job.form not in {"table", "md", "json"}:
+        emit(job, found.timeline.lazy(), "timeline")
+        return
+    job.progress.clear()
+    rows = {} if writing.limit is None else {"rows": writing.limit}
+    parts = sections(found, _told(read), told, **rows)
+    title = f"{found.subject.kind} {found.subject.said}"
+    if job.form == "table":
+        terminal(title, found.text, parts, sys.stdout)
+        return
+    text = document(found, read, told) if job.form == "json" else markdown(title, found.text, parts)
+    output.put(text, writing.output)
+
+
+def _read(job: Job) -> dict[str, Any]:
+    """Return how much was read."""
+    counts = job.ledger.counts()
+    return {name: counts[name] for name in ("objects", "bytes", "lines", "unread")}
+
+
+def _told(read: dict[str, Any]) -> str:
+    """Say how much was read."""
+    passed = f", {read['unread']:,} more passed over unread" if read["unread"] else ""
+    return (
+        f"read: {words.noun(read['objects'], 'object')} ({words.size(read['bytes'])}), "
+        f"{words.noun(read['lines'], 'line')}{passed}; {read['records']:,} records count"
+    )
