@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from flowlens.cli import help as pages
+from flowlens.cli.learning import Wishes
 from flowlens.cli.options import Grounds, Reading, Src, Writing, spread
 
 __all__ = ["allowlist"]
@@ -15,7 +16,7 @@ Document = Annotated[Path, typer.Argument(metavar="FILE", help="The expected doc
 Level = Literal["note", "warning", "error"]
 
 allowlist = typer.Typer(
-    help="Check the expected document, and replay traffic through it.",
+    help="Learn the expected document, check it, and replay traffic through it.",
     epilog=f"Example: {pages.example('allowlist')}",
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -59,6 +60,22 @@ def check(
     console.say(f"{document}: {told} in {of}")
     worst = max(map(LEVELS.index, found["level"]), default=-1)
     return FAILED if fail_on and worst >= LEVELS.index(fail_on) else 0
+
+
+@allowlist.command(
+    "learn", epilog="Example: flowlens allowlist learn logs/ -i inventory/ > expected.yaml"
+)
+@spread
+def learn(src: Src, reading: Reading, grounds: Grounds, writing: Writing, wishes: Wishes) -> None:
+    """Write the document that admits what workloads did and little else; -e adds to one."""
+    from flowlens.cli import learning
+
+    job = learning.job(src, reading, grounds, writing)
+    edges = learning.traffic(job)
+    found = learning.learned(job, edges, wishes, learning.known(job))
+    learning.save(job, found, writing)
+    job.close()
+    learning.report(job, found, wishes)
 
 
 @allowlist.command(

@@ -147,8 +147,8 @@ class Job:
 
         return conversations(self.records(), self.inventory, self.engine)
 
-    def edges(self) -> pl.LazyFrame:
-        """Return conversations, owned, named and judged."""
+    def edges(self, *, whole: bool = False) -> pl.LazyFrame:
+        """Return conversations, owned, named and judged; `whole` with all that judging looks at."""
         from flowlens.edges import edges
 
         grounds = self.grounds
@@ -162,6 +162,7 @@ class Job:
             aws_ranges=self.ranges,
             learn_until=self.learn_until,
             asn=grounds.asn,
+            whole=whole,
         )
 
     def answers(self) -> pl.LazyFrame | None:

@@ -4,18 +4,22 @@ from flowlens.expected.audit import check
 from flowlens.expected.cover import Cover, optimal_cover, shared_cover
 from flowlens.expected.document import Document, Entry, Port, Rule, Subject
 from flowlens.expected.judgement import judge
+from flowlens.expected.learn import Bounds, Learned, learn
 from flowlens.expected.reader import load, parse
 from flowlens.expected.replay import replay
 
 __all__ = [
+    "Bounds",
     "Cover",
     "Document",
     "Entry",
+    "Learned",
     "Port",
     "Rule",
     "Subject",
     "check",
     "judge",
+    "learn",
     "load",
     "optimal_cover",
     "parse",
