@@ -82,28 +82,33 @@ def learn(src: Src, reading: Reading, grounds: Grounds, writing: Writing, wishes
     "replay", epilog="Example: flowlens allowlist replay logs/ -i inventory/ -e expected.yaml"
 )
 @spread
-def replay(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
+def replay(
+    src: Src,
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    wishes: Wishes,
+    holdout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE|TIME",
+            help="Learn from so much of the time (0.7, 2026-11-21), try the rest.",
+        ),
+    ] = None,
+) -> None:
     """Print what the document would have blocked, and which of its entries nothing needed."""
-    import polars as pl
-
-    from flowlens import words
-    from flowlens.cli import console
+    from flowlens.cli import learning
     from flowlens.cli.pipeline import Job, emit
     from flowlens.errors import UsageError
-    from flowlens.expected import replay as through
 
     job = Job(src, reading, grounds, writing)
+    if holdout:
+        found = learning.held(job, learning.traffic(job), wishes, holdout)
+        emit(job, found.replay.lazy(), "replay")
+        job.close()
+        learning.verdict(found)
+        return
     if job.expected is None:
-        msg = "replay needs an expected document; try -e expected.yaml"
+        msg = "replay needs an expected document; try -e expected.yaml, or --holdout 0.7"
         raise UsageError(msg)
-    (frame,) = job.redacted(job.kept(job.edges()))
-    edges = frame.collect(engine="streaming")
-    found = through(edges, job.expected)
-    if job.wanted:  # the document's own words have no pseudonyms; `why` has its lines
-        used = pl.col("verdict") != "unused"
-        found = found.with_columns(pl.when(used).then(pl.col("workload", "destination")))
-    emit(job, found.lazy(), "replay")
-    job.close()
-    blocked = int(found.filter(pl.col("verdict") == "blocked")["conversations"].sum())
-    part = words.share(blocked, edges.height) if edges.height else "0 %"
-    console.say(f"blocked: {blocked:,} of {words.noun(edges.height, 'conversation')} ({part})")
+    learning.replayed(job)

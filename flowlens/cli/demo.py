@@ -1,8 +1,13 @@
 """The demo: the main job on the case that comes with the package."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowlens.errors import InputError
+
+if TYPE_CHECKING:
+    from flowlens.cli.pipeline import Job
 
 __all__ = ["demo", "demo_case"]
 
@@ -23,8 +28,12 @@ def demo_case() -> Path:
     raise InputError(msg)
 
 
+#: Until then nothing strange happens in the case.
+QUIET = "2026-11-21T02:00Z"
+
+
 def demo(output: Path) -> None:
-    """Write the report on the bundled case."""
+    """Write the report on the bundled case, and the document learned from its quiet hours."""
     from flowlens.cli.options import Grounds, Reading
     from flowlens.cli.pipeline import Job
     from flowlens.cli.report import write
@@ -39,4 +48,22 @@ def demo(output: Path) -> None:
         dns=names or None,
         aws_ranges=ranges if ranges.is_file() else None,
     )
+    output.mkdir(parents=True, exist_ok=True)
+    learn(Job(logs, Reading(), replace(grounds, expected=None), offline=True), output)
     write(Job(logs, Reading(), grounds, offline=True), output)
+
+
+def learn(job: "Job", output: Path) -> None:
+    """Write what the quiet hours teach, and what that would have blocked later."""
+    from flowlens.cli import console, learning
+    from flowlens.output import place, write
+    from flowlens.words import noun
+
+    found = learning.held(job, learning.traffic(job), learning.Wishes(), QUIET)
+    with place(output / "learned.yaml") as file:
+        file.write(found.learned.text.encode())
+    write(found.replay, "replay", path=output / "replay.json")
+    rows = found.replay["verdict"] == "blocked"
+    entries = noun(found.learned.entries.height, "entry", "entries")
+    told = f"{entries} learned from the quiet hours (learned.yaml) would block"
+    console.say(f"{told} {noun(int(rows.sum()), 'destination')} of the rest (replay.json)")

@@ -2,8 +2,9 @@
 
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,11 +17,29 @@ if TYPE_CHECKING:
 
     from flowlens.cli.pipeline import Job
     from flowlens.destinations.known import Known
-    from flowlens.expected import Learned
+    from flowlens.expected import Bounds, Holdout, Learned
 
-__all__ = ["Wishes", "job", "known", "learned", "report", "save", "traffic"]
+__all__ = [
+    "Wishes",
+    "held",
+    "job",
+    "known",
+    "learned",
+    "replayed",
+    "report",
+    "save",
+    "traffic",
+    "verdict",
+]
 
 TEXTS = (".yaml", ".yml")
+#: No step can block anything but the last.
+ORDER = """\
+in force, step by step:
+  1. alert: flowlens findings LOGS -e expected.yaml, and firewall rules that alert only
+  2. add the rules of the document beside the default one; nothing is blocked yet
+  3. wait a period in which nothing that is meant is reported
+  4. last, remove the default egress rules, 0.0.0.0/0 and ::/0"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +110,7 @@ def known(job: "Job") -> "Known":
     )
 
 
-def bounds(wishes: Wishes) -> Any:
+def bounds(wishes: Wishes) -> "Bounds":
     """Return what a document may admit."""
     from flowlens.expected import Bounds
 
@@ -113,6 +132,61 @@ def learned(job: "Job", edges: "pl.DataFrame", wishes: Wishes, about: "Known") -
         bounds=bounds(wishes),
         coverage=job.ledger.coverage(),
     )
+
+
+def held(job: "Job", edges: "pl.DataFrame", wishes: Wishes, text: str) -> "Holdout":
+    """Learn from the first part of the time and replay the rest."""
+    from flowlens.expected import holdout
+
+    path = job.grounds.expected
+    return holdout(
+        edges,
+        _where(text, job.now),
+        job.inventory,
+        existing=_text(path) if path else None,
+        source=str(path) if path else "expected.yaml",
+        known=known(job),
+        bounds=bounds(wishes),
+    )
+
+
+def _where(text: str, now: datetime) -> float | datetime:
+    """Read a share of the time to learn from, or the time at which it ends.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    from flowlens import times
+
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        return times.parse(text, now=now)
+    if 0 < share < 1:
+        return share
+    return times.parse(text, now=now)  # an epoch
+
+
+def verdict(found: "Holdout") -> None:
+    """Say how the document did, what to expect, and in which order to put it in force."""
+    from flowlens.words import moment, noun, share
+
+    learned = noun(found.learned.entries.height, "entry", "entries")
+    console.say(f"learned {learned} from the time before {moment(found.at)} UTC, replayed the rest")
+    if found.rate is None or found.bound is None:
+        console.say("no flow of a workload that something was learned about: nothing can be said")
+    else:
+        part = share(found.blocked, found.flows)
+        console.say(f"would block {found.blocked:,} of {noun(found.flows, 'flow')} ({part})")
+        bound = share(found.bound, 1)
+        console.say(f"next period of that length: at most {bound} (upper bound, 90 % confidence)")
+    for count, why in (
+        (found.unknown, "may be blocked: something is not known"),
+        (found.undeclared, "of workloads without a rule: nothing was learned about them"),
+    ):
+        if count:
+            console.say(f"{noun(count, 'flow')} {why}")
+    console.say(ORDER)
 
 
 def _text(path: Path) -> str:
@@ -157,3 +231,24 @@ def report(job: "Job", found: "Learned", wishes: Wishes) -> None:
     told = ", ".join(f"{states[s]:,} {s}" for s in ("new", "kept", "unseen") if s in states)
     of = noun(found.entries.height, "entry", "entries")
     console.say(f"learned {of} from {noun(found.learned, 'conversation')} ({told or 'none'})")
+
+
+def replayed(job: "Job") -> None:
+    """Replay traffic through the document that was given."""
+    import polars as pl
+
+    from flowlens import words
+    from flowlens.cli.pipeline import emit
+    from flowlens.expected import replay
+
+    (frame,) = job.redacted(job.kept(job.edges()))
+    edges = frame.collect(engine="streaming")
+    found = replay(edges, job.expected)
+    if job.wanted:  # the document's own words have no pseudonyms; `why` has its lines
+        used = pl.col("verdict") != "unused"
+        found = found.with_columns(pl.when(used).then(pl.col("workload", "destination")))
+    emit(job, found.lazy(), "replay")
+    job.close()
+    blocked = int(found.filter(pl.col("verdict") == "blocked")["conversations"].sum())
+    part = words.share(blocked, edges.height) if edges.height else "0 %"
+    console.say(f"blocked: {blocked:,} of {words.noun(edges.height, 'conversation')} ({part})")

@@ -3,6 +3,7 @@
 from flowlens.expected.audit import check
 from flowlens.expected.cover import Cover, optimal_cover, shared_cover
 from flowlens.expected.document import Document, Entry, Port, Rule, Subject
+from flowlens.expected.holdout import Holdout, holdout
 from flowlens.expected.judgement import judge
 from flowlens.expected.learn import Bounds, Learned, learn
 from flowlens.expected.reader import load, parse
@@ -13,11 +14,13 @@ __all__ = [
     "Cover",
     "Document",
     "Entry",
+    "Holdout",
     "Learned",
     "Port",
     "Rule",
     "Subject",
     "check",
+    "holdout",
     "judge",
     "learn",
     "load",

@@ -23,7 +23,7 @@ REASONS: Mapping[str, str] = {
     "security_group": "interfaces with this group",
     "prefix_list": "a list that counts no more rules than its addresses",
     "aws_service": "a service of AWS without a list in the inventory",
-    "domain": "the addresses of this name change",
+    "domain": "too rare to know whether its address stays",
     "cidr": "no word that says it better",
 }
 
@@ -91,7 +91,7 @@ def _why(row: Mapping[str, Any]) -> str:
     if row["kind"] == "security_group":
         return listed(row["owners"]) or "in the same network"
     if row["kind"] == "domain":
-        return REASONS["domain"]
+        return "by name, since addresses change"
     names = sorted(row["names"]) or row["owners"]
     told = [each for each in row["targets"] if each not in names and each != row["value"]]
     bare = row["value"].rpartition("/")[0]
@@ -128,7 +128,7 @@ def evidence(row: Mapping[str, Any]) -> str:
 def reason(row: Mapping[str, Any]) -> str:
     """Say why an entry has its kind."""
     churn = row["churn"]
-    if row["kind"] == "domain" and churn:
+    if row["kind"] == "domain" and churn and row["addresses"] > 1:
         return f"about {share(churn, 1)} of flows go to addresses not seen before"
     if row["kind"] == "cidr" and row["names"] and churn is not None:
         return "the addresses of the name stay"

@@ -25,7 +25,7 @@ from flowlens.words import noun
 if TYPE_CHECKING:
     from flowlens.inventory import Inventory
 
-__all__ = ["LEARNED", "Bounds", "Learned", "learn"]
+__all__ = ["LEARNED", "PLAIN", "Bounds", "Chosen", "Learned", "chosen", "learn"]
 
 LEARNED: dict[str, pl.DataType] = {
     "state": pl.String(),  # new, kept (of the document given, seen), unseen (not seen)
@@ -69,6 +69,10 @@ class Bounds:
     worth: float | None = None
 
 
+#: AWS's default quotas, and nothing forbidden beside instance metadata.
+PLAIN = Bounds()
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
     """What was learned.
@@ -97,7 +101,7 @@ def learn(
     existing: str | None = None,
     source: str = "expected.yaml",
     known: Known | None = None,
-    bounds: Bounds = Bounds(),
+    bounds: Bounds = PLAIN,
     coverage: pl.DataFrame | None = None,
 ) -> Learned:
     """Return the document that admits what workloads did and little else.
@@ -116,21 +120,13 @@ def learn(
         DocumentError: The existing document cannot be read, or cannot be added to.
         UsageError: A forbidden prefix is none.
     """
-    banned = (*FORBIDDEN, *bounds.forbidden)
-    keys(banned, "forbidden")
     document = parse(existing.removeprefix("\ufeff"), source) if existing is not None else None
-    if known is None:
-        known = gather(inventory, names=document.names if document else None)
+    found = chosen(edges, inventory, document, known=known, bounds=bounds)
     own = {name: quota.default for name, quota in QUOTAS.items()} | dict(bounds.limits)
-    frame = sift(whole(edges), known, banned)
-    frame, before = prior.settle(frame, document, inventory, known)
-    shared = workloads.holders(frame, inventory)
-    named, called = workloads.name(frame, inventory, shared)
-    rules = Rules(known, sizes(inventory), shared, banned)
-    chosen = choose(named, rules, inventory)
-    terms = Terms(document, rules.sizes, own, banned, bounds.foreign, bounds.worth)
-    new, quotas = spread(chosen.filter(pl.col("settled").is_null()), called, terms)
-    kept = chosen.filter(pl.col("settled").is_not_null())
+    terms = Terms(document, sizes(inventory), own, found.banned, bounds.foreign, bounds.worth)
+    new, quotas = spread(found.words.filter(pl.col("settled").is_null()), found.called, terms)
+    kept = found.words.filter(pl.col("settled").is_not_null())
+    frame, before, called = found.frame, found.prior, found.called
     text = told.text(new, called, frame, before, existing)
     read = parse(text.removeprefix("\ufeff"), source)
     rows = told.rows(new, spoken(kept), called, before, read)
@@ -144,9 +140,51 @@ def learn(
         (
             *told.notes(frame, before, coverage),
             *quotas,
-            *_doubts(new, read, inventory, known),
+            *_doubts(new, read, inventory, found.known),
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Traffic with the words that would admit it.
+
+    Attributes:
+        frame: All edges with `left`.
+        prior: What a document that is there says of them.
+        words: The edges to learn from, as `instruments.choose` returns them.
+        called: The workloads by number.
+        known: What is known about addresses.
+        banned: Prefixes that nothing may admit.
+    """
+
+    frame: pl.DataFrame
+    prior: prior.Prior
+    words: pl.DataFrame
+    called: list[workloads.Subjects]
+    known: Known
+    banned: tuple[str, ...]
+
+
+def chosen(
+    edges: pl.DataFrame,
+    inventory: "Inventory | None",
+    document: Document | None,
+    *,
+    known: Known | None,
+    bounds: Bounds,
+) -> Chosen:
+    """Sift traffic, and choose a word for each destination; the parameters are those of `learn`."""
+    banned = (*FORBIDDEN, *bounds.forbidden)
+    keys(banned, "forbidden")
+    if known is None:
+        known = gather(inventory, names=document.names if document else None)
+    frame = sift(whole(edges), known, banned)
+    frame, before = prior.settle(frame, document, inventory, known)
+    shared = workloads.holders(frame, inventory)
+    named, called = workloads.name(frame, inventory, shared)
+    words = choose(named, Rules(known, sizes(inventory), shared, banned), inventory)
+    return Chosen(frame, before, words, called, known, banned)
 
 
 def _doubts(

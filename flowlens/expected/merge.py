@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowlens.errors import DocumentError
-from flowlens.expected.document import Document, Rule
+from flowlens.expected.document import Document, Rule, Subject
 from flowlens.expected.draft import Item, entries, rule
 from flowlens.expected.tree import at, tree
 
@@ -85,7 +85,7 @@ def _inside(
     """Return lines to add by place for rules that take them, and the items that are left."""
     added: dict[int, list[str]] = {}
     rest: list[Item] = []
-    places = {}
+    places: dict[frozenset[Subject], tuple[int, int]] = {}
     for position, known in enumerate(document.rules):
         spot = _spot(node, position, known, lines)
         if spot is not None:
@@ -101,9 +101,10 @@ def _inside(
 
 def _spot(node: Any, position: int, known: Rule, lines: list[str]) -> tuple[int, int] | None:
     """Return where entries can be added to a rule, and how far in; null where they cannot."""
-    fields = node["egress"][position]
-    to = fields["to"]
-    if not isinstance(to, list) or not to or to.fa.flow_style() or fields.fa.flow_style():
+    fields: Any = node["egress"][position]
+    to: Any = fields["to"]
+    listed = isinstance(to, list) and bool(to)
+    if not listed or to.fa.flow_style() or fields.fa.flow_style():
         return None
     starts = [at(to, n) for n in range(len(to))]
     first = lines[starts[0] - 1]

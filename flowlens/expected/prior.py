@@ -68,16 +68,16 @@ def settle(
     )
     told = told.with_columns(
         settled=pl.when(pl.col("expected") == "yes").then("entry"),
-        why=pl.when(pl.col("expected") == "unknown", pl.col("entry").is_null())
+        over=pl.when(pl.col("expected") == "unknown", pl.col("entry").is_null())
         .then(pl.lit("doubtful"))
         .when(pl.col("expected") == "no", pl.col("dead").is_not_null())
         .then(pl.lit("ended")),
     )
-    whole = numbered.join(told.select("row", "settled", "why"), on="row", how="left").sort("row")
+    whole = numbered.join(told.select("row", "settled", "over"), on="row", how="left").sort("row")
     entries = Prior(document).entries
-    over = told.filter(pl.col("why") == "ended").group_by("dead").len().sort("dead")
+    over = told.filter(pl.col("over") == "ended").group_by("dead").len().sort("dead")
     return (
-        whole.with_columns(left=pl.coalesce("left", "why")).drop("row", "why"),
+        whole.with_columns(left=pl.coalesce("left", "over")).drop("row", "over"),
         Prior(
             document,
             frozenset(found.filter(live)["entry"].to_list()),

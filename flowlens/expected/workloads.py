@@ -8,7 +8,7 @@ have), then by name, then by address.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -53,7 +53,7 @@ def name(
     """
     people = frame.select(_WHO).unique()
     functions = _functions(frame, inventory)
-    called = [_called(*row, functions, shared) for row in people.iter_rows()]
+    called = [_called(row, functions, shared) for row in people.iter_rows()]
     every = sorted(set(called), key=lambda some: [(each.kind, each.value) for each in some])
     place = {some: n for n, some in enumerate(every)}
     numbers = people.with_columns(workload=pl.Series([place[c] for c in called], dtype=pl.UInt32))
@@ -62,14 +62,10 @@ def name(
 
 
 def _called(
-    owners: list[str] | None,
-    kind: str | None,
-    groups: list[str] | None,
-    client: str,
-    functions: Mapping[str, set[str]],
-    shared: Mapping[str, int],
+    row: tuple[Any, ...], functions: Mapping[str, set[str]], shared: Mapping[str, int]
 ) -> Subjects:
-    """Return what to call a workload."""
+    """Return what to call a workload, a row of `_WHO`."""
+    owners, kind, groups, client = row
     named = [each for each in owners or () if _speakable(each)]
     known = [each for each in groups or () if _valid("security_group", each)]
     ranked = sorted(known, key=lambda group: (shared.get(group, 0), group))
