@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowlens.errors import InputError
+from flowlens.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from flowlens.cli.pipeline import Job
@@ -48,7 +48,11 @@ def demo(output: Path) -> None:
         dns=names or None,
         aws_ranges=ranges if ranges.is_file() else None,
     )
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        msg = f"{output} cannot be written: {problem.strerror or problem}"
+        raise OutputError(msg) from problem
     learn(Job(logs, Reading(), replace(grounds, expected=None), offline=True), output)
     write(Job(logs, Reading(), grounds, offline=True), output)
 
@@ -59,7 +63,7 @@ def learn(job: "Job", output: Path) -> None:
     from flowlens.output import place, write
     from flowlens.words import noun
 
-    found = learning.held(job, learning.traffic(job), learning.Wishes(), QUIET)
+    found = learning.held(job, learning.traffic(job), learning.Wishes(), QUIET, "learned.yaml")
     with place(output / "learned.yaml") as file:
         file.write(found.learned.text.encode())
     write(found.replay, "replay", path=output / "replay.json")

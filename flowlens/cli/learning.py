@@ -134,7 +134,9 @@ def learned(job: "Job", edges: "pl.DataFrame", wishes: Wishes, about: "Known") -
     )
 
 
-def held(job: "Job", edges: "pl.DataFrame", wishes: Wishes, text: str) -> "Holdout":
+def held(
+    job: "Job", edges: "pl.DataFrame", wishes: Wishes, text: str, source: str = "expected.yaml"
+) -> "Holdout":
     """Learn from the first part of the time and replay the rest."""
     from flowlens.expected import holdout
 
@@ -144,7 +146,7 @@ def held(job: "Job", edges: "pl.DataFrame", wishes: Wishes, text: str) -> "Holdo
         _where(text, job.now),
         job.inventory,
         existing=_text(path) if path else None,
-        source=str(path) if path else "expected.yaml",
+        source=str(path) if path else source,
         known=known(job),
         bounds=bounds(wishes),
     )

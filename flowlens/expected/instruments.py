@@ -150,13 +150,13 @@ def _group(frame: pl.DataFrame, rules: Rules) -> pl.Series:
     inside = frame.select(private(pl.col("server"))).to_series()
     inside |= within(frame["server"], blocks or ())
     near = inside & frame["path"].is_in(_NEAR).fill_null(value=False)
-    sets = frame.select(groups=pl.when(pl.lit(near)).then("server_groups"))["groups"]
-    best: dict[tuple[str, ...], str | None] = {}
-    for groups in sets.drop_nulls().unique().to_list():
-        usable = [g for g in groups if _usable("security_group", g, rules)]
-        ranked = sorted(usable, key=lambda g: (rules.shared.get(g, 0), g))
-        best[tuple(groups)] = ranked[0] if ranked else None
-    return pl.Series([None if g is None else best[tuple(g)] for g in sets], dtype=pl.String)
+    groups = frame.select(pl.when(pl.lit(near)).then("server_groups")).to_series()
+    best: dict[str | None, str | None] = {None: None}
+    for some in groups.drop_nulls().unique().to_list():
+        usable = [each for each in some if _usable("security_group", each, rules)]
+        ranked = sorted(usable, key=lambda each: (rules.shared.get(each, 0), each))
+        best[" ".join(some)] = ranked[0] if ranked else None
+    return groups.list.join(" ").replace_strict(best, return_dtype=pl.String)
 
 
 def _lists(frame: pl.DataFrame, rules: Rules) -> pl.Series:

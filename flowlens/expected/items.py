@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from flowlens.expected.document import Subject
-from flowlens.expected.draft import Item
+from flowlens.expected.draft import Item, visible
+from flowlens.expected.instruments import CHURN
 from flowlens.words import moment, noun, share, size
 
 __all__ = ["evidence", "grouped", "items", "listed"]
@@ -108,7 +109,7 @@ def listed(texts: Sequence[str]) -> str:
     ('a, b', 'a, b, c, d and 2 more')
     """
     more = len(texts) - _SHOWN
-    some = ", ".join(texts[:_SHOWN])
+    some = ", ".join(visible(each) for each in texts[:_SHOWN])
     return f"{some} and {more} more" if more > 0 else some
 
 
@@ -131,5 +132,5 @@ def reason(row: Mapping[str, Any]) -> str:
     if row["kind"] == "domain" and churn and row["addresses"] > 1:
         return f"about {share(churn, 1)} of flows go to addresses not seen before"
     if row["kind"] == "cidr" and row["names"] and churn is not None:
-        return "the addresses of the name stay"
+        return "the addresses of the name stay" if churn <= CHURN else "its name may have others"
     return REASONS[row["kind"]]

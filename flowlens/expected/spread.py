@@ -177,9 +177,9 @@ def _told(who: tuple[Subject, ...], one: Fit, other: Fit, names: int, terms: Ter
     )
     told = []
     if _wrong(one, terms):
-        least = f"the best prefixes would admit {one.least:,} foreign {beside}"
-        cannot = "prefixes cannot hold its addresses"
-        what = cannot if one.least is None else least
+        what = "prefixes cannot hold its addresses"
+        if one.least is not None:
+            what = f"the best prefixes would admit {one.least:,} foreign {beside}"
         told.append(f"{workload}: with {room} {what}: prefixes are the wrong instrument here")
         if names:
             told[-1] += f"; {noun(names, 'name')} took the place of addresses"

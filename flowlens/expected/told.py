@@ -1,6 +1,7 @@
 """What was learned, in words: the document, the table of its entries, and notes."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -46,20 +47,27 @@ def text(
             own = [item for item in made if item.subjects == who]
             lines += [""] * bool(n) + draft.rule(who, about.get(who, ""), own)
         return "\n".join(lines) + "\n"
-    start = every.select(pl.col("first_seen").min()).item()
-    lines = existing.split("\n")
+    unseen = _unseen(existing.split("\n"), prior, every["first_seen"].min())
     entries = prior.entries
-    unseen = {
-        entry.line: max(f"{start:%Y-%m-%d}", _last(lines, entry.line))
-        for n, entry in enumerate(entries)
-        if start is not None
-        and n not in prior.seen
-        and (entry.until is None or entry.until > start)
-    }
     seen = [entries[n].line for n in prior.seen]
     mark = "\ufeff" if existing.startswith("\ufeff") else ""
     bare = existing.removeprefix("\ufeff")
     return mark + merge.merged(bare, prior.document, made, about, unseen, seen)
+
+
+def _unseen(lines: Sequence[str], prior: Prior, start: object) -> dict[int, str]:
+    """Return the day from which on entries were not seen, by the line that each has for itself."""
+    if prior.document is None or not isinstance(start, datetime):
+        return {}
+    shared = Counter(entry.line for entry in prior.entries)
+    shared.update(rule.line for rule in prior.document.rules)
+    return {
+        entry.line: max(f"{start:%Y-%m-%d}", _last(lines, entry.line))
+        for n, entry in enumerate(prior.entries)
+        if n not in prior.seen
+        and shared[entry.line] == 1
+        and (entry.until is None or entry.until > start)
+    }
 
 
 def _last(lines: Sequence[str], line: int) -> str:
@@ -112,13 +120,14 @@ def rows(
         if prior.entries
         else {}
     )
-    before = iter(enumerate(prior.entries))
+    rules = prior.document.rules if prior.document else ()
+    before = enumerate((each.subjects, entry) for each in rules for entry in each.entries)
     number, old = next(before, (0, None))
     found = []
     for rule in document.rules:
         for entry in rule.entries:
             row: Mapping[str, Any] = {}
-            if old is not None and _same(entry, old):
+            if old is not None and old[0] == rule.subjects and _same(entry, old[1]):
                 row, seen = held.get(number, {}), number in prior.seen
                 state = "kept" if seen else "unseen"
                 number, old = next(before, (0, None))
