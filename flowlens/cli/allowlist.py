@@ -28,7 +28,9 @@ def _verbs() -> None:
     """Keep `check` a name of its own while it is the only verb."""
 
 
-@allowlist.command("check", epilog=f"Example: {pages.example('allowlist')}")
+@allowlist.command(
+    "check", epilog="Example: flowlens allowlist check expected.yaml -i inventory/ --fail-on error"
+)
 @spread
 def check(
     document: Document,
@@ -76,6 +78,24 @@ def learn(src: Src, reading: Reading, grounds: Grounds, writing: Writing, wishes
     learning.save(job, found, writing)
     job.close()
     learning.report(job, found, wishes)
+
+
+@allowlist.command(
+    "diff", epilog="Example: flowlens allowlist diff monday.yaml expected.yaml --as md"
+)
+@spread
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="The older document.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="The newer one.")],
+    writing: Writing,
+) -> None:
+    """Print which entries of B are new, gone or changed since A."""
+    from flowlens import expected, output, words
+    from flowlens.cli import console
+
+    found = expected.changes(expected.load(before), expected.load(after))
+    output.write(found, "changes", path=writing.output, form=writing.form, limit=writing.limit)
+    console.say(f"{words.noun(found.height, 'difference')}")
 
 
 @allowlist.command(

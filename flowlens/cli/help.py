@@ -41,8 +41,8 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         (
             "allowlist",
-            "check the expected document: quotas, overlaps, ends, forbidden space",
-            "flowlens allowlist check expected.yaml -i inventory/ --fail-on error",
+            "learn the expected document, check it, replay traffic through it, compare two",
+            "flowlens allowlist learn logs/ -i inventory/ > expected.yaml",
         ),
     ),
     "Show": (

@@ -1,6 +1,7 @@
-"""Should: the document of what is expected, judging traffic by it, checking it, the least cover."""
+"""Should: the document of what is expected, learned, checked, replayed, and the least cover."""
 
 from flowlens.expected.audit import check
+from flowlens.expected.changes import changes
 from flowlens.expected.cover import Cover, optimal_cover, shared_cover
 from flowlens.expected.document import Document, Entry, Port, Rule, Subject
 from flowlens.expected.holdout import Holdout, holdout
@@ -19,6 +20,7 @@ __all__ = [
     "Port",
     "Rule",
     "Subject",
+    "changes",
     "check",
     "holdout",
     "judge",

@@ -77,7 +77,7 @@ def _fit(
     part: pl.DataFrame, who: tuple[Subject, ...], terms: Terms
 ) -> tuple[pl.DataFrame, list[str]]:
     """Give the conversations of one workload their prefixes."""
-    fits = [_prefixes(part, who, terms, family) for family in _FAMILIES]
+    fits = _prefixes(part, who, terms)
     tight = [each.family for each in fits if _wrong(each, terms)]
     v6 = pl.col("server").str.contains(":", literal=True)
     pressed = v6.replace_strict({True: 6, False: 4}, return_dtype=pl.Int64).is_in(tight)
@@ -88,7 +88,7 @@ def _fit(
             kind=pl.when(swap).then(pl.lit("domain")).otherwise("kind"),
             value=pl.when(swap).then("alias").otherwise("value"),
         )
-        after = [_prefixes(part, who, terms, family) for family in _FAMILIES]
+        after = _prefixes(part, who, terms)
     else:
         after = fits
     names = swapped["alias"].n_unique()
@@ -105,42 +105,45 @@ def _wrong(one: Fit, terms: Terms) -> bool:
     return one.least is None or one.least > terms.foreign or one.over
 
 
-def _prefixes(part: pl.DataFrame, who: tuple[Subject, ...], terms: Terms, family: int) -> Fit:
-    """Cover the addresses of one family."""
+def _prefixes(part: pl.DataFrame, who: tuple[Subject, ...], terms: Terms) -> list[Fit]:
+    """Cover the addresses of a workload, those of each family for themselves."""
     rows = part.filter(pl.col("kind") == "cidr")
-    spoken = rows.select("protocol", "port", "server").unique().sort(pl.all())
+    keys = rows.select("protocol", "port", "server").unique().sort(pl.all())
     groups: dict[Spoken, list[str]] = {}
-    for protocol, port, server in spoken.iter_rows():
+    for protocol, port, server in keys.iter_rows():
         groups.setdefault((protocol, port), []).append(server)
     penalty = None
     if terms.worth is not None:
         flows = pl.col("connections").fill_null(1).clip(lower_bound=1).sum()
         priced = rows.group_by("server").agg(flows=flows)
         penalty = {server: terms.worth * count for server, count in priced.iter_rows()}
-    taken = max(_used(part, one, terms)[_FAMILIES.index(family)] for one in who)
-    return fit(
-        groups,
-        family,
-        terms.limits["group_rules"] - taken,
-        forbidden=terms.forbidden,
-        penalty=penalty,
-        foreign=terms.foreign,
-    )
+    taken = _used(part, who, terms)
+    return [
+        fit(
+            groups,
+            family,
+            terms.limits["group_rules"] - used,
+            forbidden=terms.forbidden,
+            penalty=penalty,
+            foreign=terms.foreign,
+        )
+        for family, used in zip(_FAMILIES, taken, strict=True)
+    ]
 
 
-def _used(part: pl.DataFrame, subject: Subject, terms: Terms) -> tuple[int, int]:
-    """Return how many rules the existing entries and the words come to."""
-    words = part.filter(pl.col("kind") != "cidr").select(
-        "kind", "value", "place", "protocol", "port"
-    )
+def _used(part: pl.DataFrame, who: tuple[Subject, ...], terms: Terms) -> tuple[int, int]:
+    """Return how many rules of each family the existing entries and the words come to."""
+    keys = ["kind", "value", "place", "protocol", "port"]
+    words = part.filter(pl.col("kind") != "cidr").select(keys).unique().sort(pl.all())
     entries = tuple(
         Entry(0, kind, (value,), place, (Port(protocol, *_range(protocol, port)),))
-        for kind, value, place, protocol, port in words.unique().sort(pl.all()).iter_rows()
+        for kind, value, place, protocol, port in words.iter_rows()
     )
     before = terms.document.rules if terms.document else ()
     names = terms.document.names if terms.document else {}
-    whole = Document("", names, (*before, Rule(0, (subject,), entries)))
-    return used(whole, subject, terms.sizes)
+    whole = Document("", names, (*before, Rule(0, who, entries)))
+    counts = [used(whole, each, terms.sizes) for each in who]
+    return max(four for four, _ in counts), max(six for _, six in counts)
 
 
 def _range(protocol: int, port: int) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from flowlens.edges import edges
 from flowlens.errors import DocumentError, UsageError
 from flowlens.expected import Bounds, Learned, holdout, judge, learn
 from flowlens.expected.evidence import COLUMNS, sift, whole, within
+from flowlens.expected.holdout import split
 from flowlens.expected.learn import LEARNED
 from flowlens.expected.ranges import fit
 from flowlens.inventory import Capture, Inventory
@@ -24,7 +25,7 @@ from tests.reach.worlds import REMOTE, world
 Row = dict[str, Any]
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
 #: Accounts in a run of the suite; FLOWLENS_LEARN_ACCOUNTS=200 takes minutes.
-ACCOUNTS = int(os.environ.get("FLOWLENS_LEARN_ACCOUNTS", "2"))
+ACCOUNTS = int(os.environ.get("FLOWLENS_LEARN_ACCOUNTS", "1"))
 KNOWN = Known(blocks=("10.0.0.0/16",))
 
 
@@ -99,29 +100,33 @@ egress:
     assert (row["state"], row["names"], row["owners"]) == ("new", ["api.example"], [])
 
 
-@pytest.mark.parametrize(
-    ("changes", "entry"),
-    [
-        ({"server_groups": ["sg-9"], "path": "local", "server": "10.0.2.9"},
-         "security_group: sg-9"),
-        ({"server_groups": ["sg-9"], "path": "transit gateway", "server": "10.0.2.9"},
-         "cidr: 10.0.2.9/32"),
-        ({"server_groups": ["sg-9"], "path": "local"}, "cidr: 192.0.2.1/32"),
-        ({"endpoint": "vpce-1", "path": "interface endpoint", "server": "10.0.2.9"},
-         "endpoint: vpce-1"),
-        ({"services": ["S3"], "region": "us-east-1"}, "aws_service: S3, region: us-east-1"),
-        ({"services": ["AMAZON", "EC2"], "region": "us-east-1"}, "cidr: 192.0.2.1/32"),
-        ({"domains": name("a.example")}, "domain: a.example"),
-        ({"domains": name("a.example", 0.4)}, "cidr: 192.0.2.1/32"),
-        ({"domains": name("not a name")}, "cidr: 192.0.2.1/32"),
-        ({"domains": name("a.example"), "protocol": 47, "server_port": 0}, "cidr: 192.0.2.1/32"),
-        ({"server": "2001:db8::1"}, "cidr: 2001:db8::1/128"),
-    ],
-)  # fmt: skip
-def test_instrument(changes: Row, entry: str) -> None:
+INSIDE: Row = {"server_groups": ["sg-9"], "server": "10.0.2.9"}
+INSTRUMENTS: list[tuple[Row, str]] = [
+    (INSIDE | {"path": "local"}, "security_group: sg-9"),
+    (INSIDE | {"path": "transit gateway"}, "cidr: 10.0.2.9/32"),
+    ({"server_groups": ["sg-9"], "path": "local"}, "cidr: 192.0.2.1/32"),
+    ({"endpoint": "vpce-1", "path": "interface endpoint"}, "endpoint: vpce-1"),
+    ({"services": ["S3"], "region": "us-east-1"}, "aws_service: S3, region: us-east-1"),
+    ({"services": ["AMAZON", "EC2"], "region": "us-east-1"}, "cidr: 192.0.2.1/32"),
+    ({"domains": name("a.example")}, "domain: a.example"),
+    ({"domains": name("b.example", 0.4)}, "cidr: 192.0.2.1/32"),
+    ({"domains": name("not a name")}, "cidr: 192.0.2.1/32"),
+    ({"domains": name("c.example"), "protocol": 47, "server_port": 0}, "cidr: 192.0.2.1/32"),
+    ({"server": "2001:db8::1"}, "cidr: 2001:db8::1/128"),
+]  # fmt: skip
+
+
+def test_instrument() -> None:
     """The narrowest word that stays true: a group near by, an endpoint, a service, a name."""
-    ports = "gre" if changes.get("protocol") == 47 else "tcp/443"
-    assert taught(edge(**changes)) == ["from: {function: pay}", f"{{{entry}, ports: [{ports}]"]
+    rows = [
+        edge(client_owner=[f"f{n:02}"], client_groups=None, **changes)
+        for n, (changes, _) in enumerate(INSTRUMENTS)
+    ]
+    told = [line for line in taught(*rows) if line.startswith("{")]
+    assert told == [
+        f"{{{entry}, ports: [{'gre' if 'protocol' in changes else 'tcp/443'}]"
+        for changes, entry in INSTRUMENTS
+    ]
 
 
 def test_a_name_whose_addresses_change_stands_for_them() -> None:
@@ -134,22 +139,25 @@ def test_a_name_whose_addresses_change_stands_for_them() -> None:
     assert taught(*settled, other)[3] == "{domain: a.example, ports: [tcp/443]"
 
 
-@pytest.mark.parametrize(
-    ("changes", "subject"),
-    [
-        ({"client_owner": ["a", "b"]}, "{security_group: sg-1}"),
-        ({"client_owner": ["a", "b"], "client_groups": None}, "[{function: a}, {function: b}]"),
-        ({"client_kind": "ec2", "client_owner": ["web"]}, "{security_group: sg-1}"),
-        ({"client_kind": "ec2", "client_groups": None, "client_owner": ["web"]}, "{owner: web}"),
-        ({"client_kind": "ec2", "client_groups": None, "client_owner": ["w*"]},
-         "{cidr: 10.0.1.5/32}"),
-        ({"client_kind": None, "client_groups": None, "client_owner": None},
-         "{cidr: 10.0.1.5/32}"),
-    ],
-)  # fmt: skip
-def test_workload(changes: Row, subject: str) -> None:
+def test_workload() -> None:
     """A workload is called by what stays: its function, its group, else its name or address."""
-    assert taught(edge(**changes))[0] == f"from: {subject}"
+    bare: Row = {"client_kind": "ec2", "client_groups": None}
+    rows = (
+        edge(client_owner=["a", "b"], client_groups=["sg-2"]),
+        edge(client_owner=["c", "d"], client_groups=None),
+        edge(client_owner=["web"], client_kind="ec2"),
+        edge(client_owner=["vm"], **bare),
+        edge(client_owner=["w*"], **bare, client="10.0.1.7"),
+        edge(client_owner=None, client_kind=None, client_groups=None, client="10.0.1.8"),
+    )
+    assert [line[6:] for line in taught(*rows) if line.startswith("from")] == [
+        "{cidr: 10.0.1.7/32}",
+        "{cidr: 10.0.1.8/32}",
+        "[{function: c}, {function: d}]",
+        "{owner: vm}",
+        "{security_group: sg-1}",
+        "{security_group: sg-2}",
+    ]
 
 
 def test_functions_that_share_a_group_with_others_are_named() -> None:
@@ -276,25 +284,23 @@ def test_an_existing_document_stays_as_it_is() -> None:
     assert found.text == wanted
     assert found.entries["state"].to_list() == ["unseen", "kept", "kept", "new", "unseen", "new"]
     assert found.entries["flows"].to_list() == [None, 2, 2, 2, None, 2]
-    again = learn(table(*rows), known=KNOWN, existing=found.text)
-    assert again.text == found.text
     assert learn(table(), known=KNOWN, existing=EXISTING).text == EXISTING
 
 
-@pytest.mark.parametrize("text", [EXISTING.replace("\n", "\r\n"), "\ufeff" + EXISTING])
-def test_line_ends_and_marks_of_a_file_stay(text: str) -> None:
+def test_line_ends_and_marks_of_a_file_stay() -> None:
     """What Windows wrote stays as Windows wrote it."""
-    rows = table(edge(), edge(server="203.0.113.8"))
-    plain = learn(rows, known=KNOWN, existing=EXISTING).text
-    assert learn(rows, known=KNOWN, existing=text).text == text[: text.startswith("\ufeff")] + (
-        plain.replace("\n", "\r\n") if "\r" in text else plain
-    )
+    text = "version: 1\negress:\n- from: {function: pay}\n  to:\n  - {cidr: 203.0.113.8}\n# end"
+    rows = table(edge())
+    plain = learn(rows, known=KNOWN, existing=text).text
+    written = "\ufeff" + text.replace("\n", "\r\n")
+    found = learn(rows, known=KNOWN, existing=written).text
+    assert found == "\ufeff" + plain.replace("\n", "\r\n")
+    assert plain.endswith("no name known}\n# end")
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("version: 1\negress: []\n", None),
         ("version: 1\negress: []", None),
         ("version: 1\negress:\n", None),
         ("egress: []\nversion: 1\n", None),
@@ -361,7 +367,7 @@ def test_order_does_not_matter() -> None:
     rows = [
         edge(at=n % 30, server=f"192.0.{n % 7}.{n % 40}", domains=name(f"n{n % 5}.example"),
              client_owner=[f"f{n % 3}"], server_port=443 + n % 2)
-        for n in range(300)
+        for n in range(120)
     ]  # fmt: skip
     bounds = Bounds(limits={"group_rules": 9})
     found = learn(table(*rows), known=KNOWN, bounds=bounds)
@@ -385,12 +391,11 @@ def test_holdout() -> None:
     assert found.bound == pytest.approx(3.8897 * 4 / 36, abs=1e-4)
     verdicts = found.replay.select("verdict", "destination", "workload").rows()
     assert verdicts == [("blocked", "203.0.113.5", "pay"), ("undeclared", "192.0.2.1", "later")]
-    share = holdout(table(*old, new), 0.7, known=KNOWN)
-    assert share.at == BEGIN + timedelta(hours=39 * 0.7)
+    assert split(table(*old), 0.7) == BEGIN + timedelta(hours=39 * 0.7)
     with pytest.raises(UsageError, match="leaves nothing on one side"):
-        holdout(table(*old), BEGIN, known=KNOWN)
+        split(table(*old), BEGIN)
     with pytest.raises(UsageError, match="no conversation"):
-        holdout(table(), 0.5)
+        split(table(), 0.5)
 
 
 def traffic(dice: Random, calls: dict[str, Any]) -> pl.DataFrame:
@@ -448,12 +453,10 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "- {cidr: 192.0.2.1/32, ports: [tcp/443], why: no name known}" in out
     assert err.splitlines()[-1] == "learned 1 entry from 1 conversation (1 new)"
     path = tmp_path / "expected.yaml"
-    assert main(["allowlist", "learn", str(log), "-o", str(path)]) == 0
-    assert path.read_text() == out
+    path.write_text(out)
     assert main(["allowlist", "learn", str(log), "-e", str(path), "-o", str(path)]) == 0
     assert path.read_text() == out
     capsys.readouterr()
     assert main(["allowlist", "learn", str(log), "-e", str(path), "--as", "csv"]) == 0
     assert capsys.readouterr().out.splitlines()[1].startswith("kept,10,cidr 10.0.1.5/32,cidr,")
     assert main(["allowlist", "learn", str(log), "--redact", "ips"]) == 2
-    assert main(["allowlist", "replay", str(log), "--holdout", "0.5"]) == 2
