@@ -13,7 +13,7 @@ from flowlens.destinations.known import Known, gather
 from flowlens.destinations.paths import path
 from flowlens.destinations.recognise import recognise
 from flowlens.expected.document import Document
-from flowlens.expected.judgement import judge
+from flowlens.expected.judgement import judge, judged_by
 from flowlens.expected.reader import load
 from flowlens.reach.along import along
 from flowlens.tables import DOMAIN, EDGES
@@ -58,6 +58,7 @@ def edges(
     aws_ranges: Ranges | str | Path | None = None,
     learn_until: datetime | None = None,
     asn: str | Path | None = None,
+    whole: bool = False,
 ) -> pl.LazyFrame:
     """Say of each conversation who its ends are and whether it should have happened.
 
@@ -69,10 +70,13 @@ def edges(
         aws_ranges: AWS's address ranges, or their file.
         learn_until: Without a document, traffic before this time is the baseline.
         asn: The user's own ``.mmdb`` file of networks.
+        whole: Keep what the judgement looks at as well (groups, subnets, services, prefix lists,
+            endpoints), so that another document can judge the same edges.
 
     Returns:
         A frame of `flowlens.tables.EDGES` in the order of hour, client, server, port, protocol,
-        action and observer, whatever the order of the conversations.
+        action and observer, whatever the order of the conversations; with `whole` the columns of
+        `flowlens.expected.judgement.judged_by` follow.
 
     Raises:
         DocumentError: The document cannot be read.
@@ -90,10 +94,11 @@ def edges(
         document=document,
         dns=dns,
         learn_until=learn_until,
+        more=judged_by() if whole else {},
     )
     return _own(conversations, inventory).map_batches(
         finish,
-        schema=pl.Schema(EDGES),
+        schema=pl.Schema({**EDGES, **finish.keywords["more"]}),
         predicate_pushdown=False,
         projection_pushdown=False,
     )
@@ -130,12 +135,13 @@ def _finish(
     document: Document | None,
     dns: pl.LazyFrame | None,
     learn_until: datetime | None,
+    more: dict[str, pl.DataType],
 ) -> pl.DataFrame:
     named = _name(frame, dns)
     placed = path(along(recognise(named, known), inventory), known)
     judged = judge(placed, document, inventory, learn_until, known=known)
     columns = [pl.col(name).cast(dtype) for name, dtype in EDGES.items()]
-    return judged.select(columns).sort(*_ORDER, nulls_last=True, maintain_order=True)
+    return judged.select(*columns, *more).sort(*_ORDER, nulls_last=True, maintain_order=True)
 
 
 def _name(frame: pl.DataFrame, dns: pl.LazyFrame | None) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from flowlens.cli import help as pages
+from flowlens.cli.learning import Wishes
 from flowlens.cli.options import Grounds, Reading, Src, Writing, spread
 from flowlens.cli.render import render
 
@@ -16,7 +17,7 @@ Document = Annotated[Path, typer.Argument(metavar="FILE", help="The expected doc
 Level = Literal["note", "warning", "error"]
 
 allowlist = typer.Typer(
-    help="Check the expected document, replay traffic through it, write it as rules.",
+    help="Learn the expected document, check it, replay traffic through it, write it as rules.",
     epilog=f"Example: {pages.example('allowlist')}",
     rich_markup_mode=None,
     no_args_is_help=True,
@@ -28,7 +29,9 @@ def _verbs() -> None:
     """Keep `check` a name of its own while it is the only verb."""
 
 
-@allowlist.command("check", epilog=f"Example: {pages.example('allowlist')}")
+@allowlist.command(
+    "check", epilog="Example: flowlens allowlist check expected.yaml -i inventory/ --fail-on error"
+)
 @spread
 def check(
     document: Document,
@@ -63,34 +66,73 @@ def check(
 
 
 @allowlist.command(
+    "learn", epilog="Example: flowlens allowlist learn logs/ -i inventory/ > expected.yaml"
+)
+@spread
+def learn(src: Src, reading: Reading, grounds: Grounds, writing: Writing, wishes: Wishes) -> None:
+    """Write the document that admits what workloads did and little else; -e adds to one."""
+    from flowlens.cli import learning
+
+    job = learning.job(src, reading, grounds, writing)
+    edges = learning.traffic(job)
+    found = learning.learned(job, edges, wishes, learning.known(job))
+    learning.save(job, found, writing)
+    job.close()
+    learning.report(job, found, wishes)
+
+
+@allowlist.command(
+    "diff", epilog="Example: flowlens allowlist diff monday.yaml expected.yaml --as md"
+)
+@spread
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="A", help="The older document.")],
+    after: Annotated[Path, typer.Argument(metavar="B", help="The newer one.")],
+    writing: Writing,
+) -> None:
+    """Print which entries of B are new, gone or changed since A."""
+    from flowlens import expected, output, words
+    from flowlens.cli import console
+
+    found = expected.changes(expected.load(before), expected.load(after))
+    output.write(found, "changes", path=writing.output, form=writing.form, limit=writing.limit)
+    console.say(f"{words.noun(found.height, 'difference')}")
+
+
+@allowlist.command(
     "replay", epilog="Example: flowlens allowlist replay logs/ -i inventory/ -e expected.yaml"
 )
 @spread
-def replay(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
+def replay(
+    src: Src,
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    wishes: Wishes,
+    holdout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE|TIME",
+            help="Learn from so much of the time (0.7, 2026-11-21), try the rest.",
+        ),
+    ] = None,
+) -> None:
     """Print what the document would have blocked, and which of its entries nothing needed."""
-    import polars as pl
-
-    from flowlens import words
-    from flowlens.cli import console
+    from flowlens.cli import learning
     from flowlens.cli.pipeline import Job, emit
     from flowlens.errors import UsageError
-    from flowlens.expected import replay as through
 
     job = Job(src, reading, grounds, writing)
+    if holdout:
+        found = learning.held(job, learning.traffic(job), wishes, holdout)
+        emit(job, found.replay.lazy(), "replay")
+        job.close()
+        learning.verdict(found)
+        return
     if job.expected is None:
-        msg = "replay needs an expected document; try -e expected.yaml"
+        msg = "replay needs an expected document; try -e expected.yaml, or --holdout 0.7"
         raise UsageError(msg)
-    (frame,) = job.redacted(job.kept(job.edges()))
-    edges = frame.collect(engine="streaming")
-    found = through(edges, job.expected)
-    if job.wanted:  # the document's own words have no pseudonyms; `why` has its lines
-        used = pl.col("verdict") != "unused"
-        found = found.with_columns(pl.when(used).then(pl.col("workload", "destination")))
-    emit(job, found.lazy(), "replay")
-    job.close()
-    blocked = int(found.filter(pl.col("verdict") == "blocked")["conversations"].sum())
-    part = words.share(blocked, edges.height) if edges.height else "0 %"
-    console.say(f"blocked: {blocked:,} of {words.noun(edges.height, 'conversation')} ({part})")
+    learning.replayed(job)
 
 
 allowlist.command(

@@ -1,8 +1,15 @@
 """The demo: the main job on the case that comes with the package."""
 
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flowlens.errors import InputError
+from flowlens.errors import InputError, OutputError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from flowlens.cli.pipeline import Job
 
 __all__ = ["demo", "demo_case"]
 
@@ -23,11 +30,17 @@ def demo_case() -> Path:
     raise InputError(msg)
 
 
+#: Until then nothing strange happens in the case.
+QUIET = datetime(2026, 11, 21, 2, tzinfo=UTC)
+
+
 def demo(output: Path) -> None:
-    """Write the report on the bundled case."""
+    """Write the report on the bundled case, and the document learned from its quiet hours."""
+    from flowlens.cli import learning
     from flowlens.cli.options import Grounds, Reading
     from flowlens.cli.pipeline import Job
     from flowlens.cli.report import write
+    from flowlens.tables import EDGES
 
     case = demo_case()
     logs = [str(case / "flowlogs")]
@@ -39,4 +52,41 @@ def demo(output: Path) -> None:
         dns=names or None,
         aws_ranges=ranges if ranges.is_file() else None,
     )
-    write(Job(logs, Reading(), grounds, offline=True), output)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        msg = f"{output} cannot be written: {problem.strerror or problem}"
+        raise OutputError(msg) from problem
+    job = Job(logs, Reading(), grounds, offline=True)
+    edges = learning.traffic(job)
+    learn(job, edges, output)
+    write(job, output, edges.select(*EDGES))
+
+
+def learn(job: "Job", edges: "pl.DataFrame", output: Path) -> None:
+    """Write what the quiet hours teach, and what that would have blocked later."""
+    import polars as pl
+
+    from flowlens import expected
+    from flowlens.cli import console, learning
+    from flowlens.output import place, write
+    from flowlens.words import noun
+
+    about = learning.known(job)
+    quiet = edges["first_seen"] < QUIET
+    found = expected.learn(
+        edges.filter(quiet),
+        job.inventory,
+        known=about,
+        source="learned.yaml",
+        coverage=job.ledger.coverage(),
+    )
+    rest = expected.judge(edges.filter(~quiet), found.document, job.inventory, known=about)
+    replay = expected.replay(rest, found.document).filter(pl.col("verdict") != "unused")
+    with place(output / "learned.yaml") as file:
+        file.write(found.text.encode())
+    write(replay, "replay", path=output / "replay.json")
+    rows = replay["verdict"] == "blocked"
+    entries = noun(found.entries.height, "entry", "entries")
+    told = f"{entries} learned from the quiet hours (learned.yaml) would block"
+    console.say(f"{told} {noun(int(rows.sum()), 'destination')} of the rest (replay.json)")

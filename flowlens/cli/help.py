@@ -56,8 +56,8 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         (
             "allowlist",
-            "check the expected document, replay traffic through it, render it as rules",
-            "flowlens allowlist check expected.yaml -i inventory/ --fail-on error",
+            "learn the expected document, check it, replay traffic through it, render it as rules",
+            "flowlens allowlist learn logs/ -i inventory/ > expected.yaml",
         ),
     ),
     "Show": (

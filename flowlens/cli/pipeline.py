@@ -158,8 +158,8 @@ class Job:
 
         return conversations(self.records(), self.inventory, self.engine)
 
-    def edges(self) -> pl.LazyFrame:
-        """Return conversations, owned, named and judged."""
+    def edges(self, *, whole: bool = False) -> pl.LazyFrame:
+        """Return conversations, owned, named and judged; `whole` with all that judging looks at."""
         from flowlens.edges import edges
 
         grounds = self.grounds
@@ -173,6 +173,7 @@ class Job:
             aws_ranges=self.ranges,
             learn_until=self.learn_until,
             asn=grounds.asn,
+            whole=whole,
         )
 
     def answers(self) -> pl.LazyFrame | None:
@@ -210,12 +211,17 @@ class Job:
             console.say(f"note: {problem}")
             return None
 
-    def judged(self) -> Judged:
-        """Return the edges and the findings about them, with the first raw lines of each."""
+    def judged(self, edges: pl.DataFrame | None = None) -> Judged:
+        """Return the edges and the findings about them, with the first raw lines of each.
+
+        Args:
+            edges: They, if they are there already.
+        """
         from flowlens.findings import findings, quote
 
         # Edges are small. Collected once, they serve the findings, the pictures and the tables.
-        edges = self.edges().collect(engine="streaming")
+        if edges is None:
+            edges = self.edges().collect(engine="streaming")
         found = findings(edges)
         if not edges.is_empty() and (edges["expected"] == "unknown").all():
             console.say("nothing is judged: give an expected document (-e) or --learn-until TIME")

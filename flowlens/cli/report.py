@@ -18,15 +18,20 @@ PICTURES = (".svg", ".png", ".pdf")
 GRAPHS = (".graphml", ".gexf", ".dot", ".json", ".mmd")
 
 
-def write(job: Job, target: Path) -> None:
+def write(job: Job, target: Path, edges: pl.DataFrame | None = None) -> None:
     """Write everything into a folder, and say where.
+
+    Args:
+        job: The run.
+        target: The folder.
+        edges: Its edges, if they are there already.
 
     Raises:
         OutputError: the folder or a file in it cannot be written.
     """
     from flowlens import report
 
-    judged = job.judged()
+    judged = job.judged(edges)
     frames = [judged.edges, judged.findings, job.ledger.coverage(), job.ledger.rejects()]
     lines, about = per_object(job), facts.gather(job)
     hidden = Redactor(job.wanted, [frame.lazy() for frame in frames], [*lines, *facts.texts(about)])

@@ -11,7 +11,7 @@ from flowlens.words import noun
 if TYPE_CHECKING:
     from flowlens.inventory import Inventory
 
-__all__ = ["Sizes", "beyond", "entries", "sizes"]
+__all__ = ["Sizes", "beyond", "entries", "sizes", "used"]
 
 #: What a rule about a prefix list counts, by its id: in IPv4 and in IPv6.
 Sizes = Mapping[str, tuple[int, int]]
@@ -61,6 +61,12 @@ def beyond(
         yield from _groups(subject, counts, unknown, limits)
         if subject.kind == "subnet":
             yield from _acls(subject, counts, limits)
+
+
+def used(document: Document, subject: Subject, known: Sizes) -> tuple[int, int]:
+    """Return how many rules in IPv4 and in IPv6 a subject's entries come to, as far as is known."""
+    counts, _ = _count(document, subject, known)
+    return counts[-1][1:] if counts else (0, 0)
 
 
 #: Running totals of both families behind each line.

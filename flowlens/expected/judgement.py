@@ -26,12 +26,12 @@ from flowlens.destinations.paths import private
 from flowlens.destinations.prefixes import covering
 from flowlens.expected import baseline, subjects, targets, verdict
 from flowlens.expected.document import Document
-from flowlens.tables import DOMAIN
+from flowlens.tables import DOMAIN, EDGES
 
 if TYPE_CHECKING:
     from flowlens.inventory import Inventory
 
-__all__ = ["ARRIVED", "egress", "judge"]
+__all__ = ["ARRIVED", "egress", "judge", "judged_by"]
 
 #: Why nothing is said of a conversation that none of ours opened.
 ARRIVED = "not egress: the client is outside"
@@ -76,6 +76,12 @@ def judge(
     every = pl.concat([judged, other.select(judged.columns)]).sort("position")
     kept = [name for name in edges.columns if name not in ("expected", "why")]
     return every.select(*kept, "expected", "why")
+
+
+def judged_by() -> dict[str, pl.DataType]:
+    """Return the columns beside `flowlens.tables.EDGES` that the judgement looks at."""
+    looked = {**subjects.COLUMNS, **targets.COLUMNS}
+    return {n: d for n, d in looked.items() if n not in EDGES and n != "claimed"}
 
 
 def egress(frame: pl.DataFrame, known: Known) -> pl.Series:

@@ -6,10 +6,12 @@ from flowlens.expected.document import Document
 from flowlens.expected.judgement import ARRIVED
 from flowlens.tables import EDGES
 
-__all__ = ["REPLAY", "replay"]
+__all__ = ["REPLAY", "replay", "undeclared"]
 
 REPLAY: dict[str, pl.DataType] = {
-    "verdict": pl.String(),  # blocked, unknown (it may be), unused (entries without traffic)
+    # blocked, undeclared (no rule is about the workload, so none is rendered that could block it),
+    # unknown (it may be blocked), unused (entries without traffic)
+    "verdict": pl.String(),
     "workload": pl.String(),  # candidate owners, else the client's address; of entries their `from`
     "destination": pl.String(),  # of entries the entry
     "server_port": EDGES["server_port"],
@@ -37,13 +39,20 @@ def replay(edges: pl.DataFrame | pl.LazyFrame, document: Document) -> pl.DataFra
         document: What should happen.
 
     Returns:
-        A table of schema `REPLAY`: blocked traffic first, then what may be blocked (something is
-        not known), the most bytes first; then the entries that decided nothing, in the order of
-        the file. An entry whose traffic an earlier one covers as well counts as unused.
+        A table of schema `REPLAY`: blocked traffic first, then that of workloads that no rule is
+        about, then what may be blocked (something is not known), each by bytes; then the entries
+        that decided nothing, in the order of the file. An entry whose traffic an earlier one
+        covers as well counts as unused.
     """
     frame = edges.lazy()
     let = pl.col("action").fill_null("ACCEPT") != "REJECT"
-    verdict = pl.col("expected").replace_strict({"no": "blocked"}, default="unknown")
+    verdict = (
+        pl.when(undeclared(document))
+        .then(pl.lit("undeclared"))
+        .when(pl.col("expected") == "no")
+        .then(pl.lit("blocked"))
+        .otherwise(pl.lit("unknown"))
+    )
     workload = pl.coalesce(pl.col("client_owner").list.join(", "), "client")
     stopped = (
         frame.filter(let, pl.col("expected") != "yes", pl.col("why") != ARRIVED)
@@ -69,6 +78,13 @@ def replay(edges: pl.DataFrame | pl.LazyFrame, document: Document) -> pl.DataFra
         .select(pl.col(name).cast(dtype) for name, dtype in REPLAY.items())
     )
     return pl.concat([stopped.collect(engine="streaming"), _unused(frame, document)])
+
+
+def undeclared(document: Document) -> pl.Expr:
+    """Return whether no rule of a document is about the workload of a judged edge."""
+    nothing = f"{document.source}: nothing is declared for "
+    told = pl.col("why").str.starts_with(nothing)
+    return ((pl.col("expected") == "no") & told).fill_null(value=False)
 
 
 def _unused(frame: pl.LazyFrame, document: Document) -> pl.DataFrame:

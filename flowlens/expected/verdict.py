@@ -1,34 +1,21 @@
 """Cases against entries: which entry covers what for whom, and the verdict that follows."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from flowlens.destinations.known import Known
-from flowlens.expected import subjects, targets
+from flowlens.expected import subjects
+from flowlens.expected.cases import CASE, ask, hits
 from flowlens.expected.document import Document
 
 if TYPE_CHECKING:
     from flowlens.inventory import Inventory
 
-__all__ = ["CARRIERS", "compare"]
+__all__ = ["CARRIERS", "compare", "covers"]
 
 #: Kinds of owner that open connections on behalf of others.
 CARRIERS = ("alb", "clb", "gwlb", "gwlb_endpoint", "nat_gateway", "nlb", "transit_gateway")
-
-#: What the verdict depends on; `era` counts the ends of entries that have passed.
-_CASE = ["workload", "target", "server_port", "protocol", "era"]
-_PORTS = {
-    "entry": pl.UInt32(),
-    "rule": pl.UInt32(),
-    "spoken": pl.UInt8(),
-    "first": pl.UInt16(),
-    "last": pl.UInt16(),
-    "ends": pl.UInt32(),
-    "text": pl.String(),
-    "until": pl.String(),
-}
 
 
 def compare(
@@ -48,78 +35,40 @@ def compare(
     Returns:
         `frame` with `expected` and `why`.
     """
-    ends = sorted({e.until for r in document.rules for e in r.entries if e.until is not None})
-    frame = targets.claim(frame, document)
-    who, what = list(subjects.COLUMNS), list(targets.COLUMNS)
-    workloads = frame.select(who).unique(maintain_order=True).with_row_index("workload")
-    reached = frame.select(what).unique(maintain_order=True).with_row_index("target")
-    passed = [(pl.col("first_seen") >= end).cast(pl.UInt32) for end in ends]
-    numbered = (
-        frame.join(workloads, on=who, how="left", nulls_equal=True, maintain_order="left")
-        .join(reached, on=what, how="left", nulls_equal=True, maintain_order="left")
-        .with_columns(era=pl.sum_horizontal(pl.lit(0, pl.UInt32), *passed).cast(pl.UInt32))
-    )
-    cases = numbered.select(_CASE).unique(maintain_order=True).with_row_index("case")
-    about = subjects.applying(workloads, document, inventory)
-    hits = _hits(cases, about, targets.covered(reached, document, known), _table(document, ends))
-    verdicts = _verdicts(cases, workloads, about, hits, document.source)
-    keyed = cases.join(verdicts, on="case", maintain_order="left").drop("case")
-    return numbered.join(keyed, on=_CASE, how="left", nulls_equal=True, maintain_order="left").drop(
-        "workload", "target", "era"
-    )
+    asked = ask(frame, document)
+    about = subjects.applying(asked.workloads, document, inventory)
+    found = hits(asked, about, document, known)
+    verdicts = _verdicts(asked.cases, asked.workloads, about, found, document.source)
+    keyed = asked.cases.join(verdicts, on="case", maintain_order="left").drop("case")
+    return asked.frame.join(
+        keyed, on=CASE, how="left", nulls_equal=True, maintain_order="left"
+    ).drop("workload", "target", "era")
 
 
-def _table(document: Document, ends: list[datetime]) -> pl.DataFrame:
-    """Return the entries with a row per port range; `ends` is the era in which they are over."""
-    every = [(n, e) for n, r in enumerate(document.rules) for e in r.entries]
-    rows = [
-        (
-            i,
-            rule,
-            port.protocol,
-            port.first,
-            port.last,
-            ends.index(entry.until) + 1 if entry.until else None,
-            f"{document.source}:{entry.line} {entry}",
-            f"{entry.until:%Y-%m-%d %H:%M} UTC" if entry.until else None,
-        )
-        for i, (rule, entry) in enumerate(every)
-        for port in entry.ports
-    ]
-    return pl.DataFrame(rows, schema=_PORTS, orient="row")
-
-
-def _hits(
-    cases: pl.DataFrame, about: pl.DataFrame, covered: pl.DataFrame, table: pl.DataFrame
+def covers(
+    frame: pl.DataFrame, document: Document, inventory: "Inventory | None", known: Known
 ) -> pl.DataFrame:
-    """Return the entries that cover, or may cover, a case for one candidate.
+    """Return every entry that covers, or may cover, a conversation, not only the deciding one.
 
-    Protocol and port must fit; `live` tells whether the entry still counted, `doubt` what is not
-    known.
+    Args:
+        frame: As in `compare`.
+        document: Likewise.
+        inventory: Likewise.
+        known: Likewise.
+
+    Returns:
+        `row` (position in `frame`), `entry` (number in the document, from 0), `sure` (nothing is
+        left unknown) and `live` (it still counted then), in order.
     """
-    port = pl.col("server_port").fill_null(0)
-    return (
-        cases.lazy()
-        .join(covered.lazy(), on="target")
-        .join(table.lazy(), on="entry")
-        .filter(
-            pl.col("spoken").is_null() | (pl.col("spoken") == pl.col("protocol")),
-            port.is_between(pl.col("first"), pl.col("last")),
-        )
-        .join(about.lazy(), on=["workload", "rule"], suffix="_client")
-        .select(
-            "case",
-            "candidate",
-            "entry",
-            "text",
-            "until",
-            doubt=pl.coalesce("doubt_client", "doubt"),
-            live=(pl.col("era") < pl.col("ends")).fill_null(value=True),
-        )
-        .unique(["case", "candidate", "entry"], keep="first")
-        .sort("case", "candidate", "entry")
-        .collect()
+    asked = ask(frame, document)
+    about = subjects.applying(asked.workloads, document, inventory)
+    found = hits(asked, about, document, known)
+    found = found.group_by("case", "entry").agg(
+        sure=pl.col("doubt").is_null().any(), live=pl.col("live").any()
     )
+    keyed = asked.frame.select(CASE).with_row_index("row")
+    cases = keyed.join(asked.cases, on=CASE, nulls_equal=True).select("row", "case")
+    return cases.join(found, on="case").drop("case").sort("row", "entry")
 
 
 def _verdicts(

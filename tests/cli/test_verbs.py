@@ -328,7 +328,8 @@ def test_replay(run: Run, logs: str, expected: str) -> None:
     ]  # fmt: skip
     assert "blocked: 1 of 3 conversations (33 %)" in err.replace("33.3 %", "33 %")
     code, _, err = run("allowlist", "replay", logs)
-    assert (code, err) == (2, "flowlens: replay needs an expected document; try -e expected.yaml\n")
+    told = "flowlens: replay needs an expected document; try -e expected.yaml, or --holdout 0.7\n"
+    assert (code, err) == (2, told)
     with Path(expected).open("a") as file:
         file.write("      - {cidr: 192.0.2.0/24}\n")
     _, out, _ = run("allowlist", "replay", logs, "-e", expected, "--redact", "ips", "--as", "json")
