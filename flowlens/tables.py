@@ -81,7 +81,7 @@ EDGES: dict[str, pl.DataType] = {
     "path": pl.String(),  # one of PATHS; null unknown
     "expected": pl.String(),  # yes, no, unknown
     "why": pl.String(),  # the entry of the document, the baseline sighting, or what is missing
-    "rule": pl.String(),  # what let it through or refused it; null until known
+    "rule": pl.String(),  # what let it through or refused it (`flowlens.reach.along`); null unknown
 }
 
 FINDINGS: dict[str, pl.DataType] = {

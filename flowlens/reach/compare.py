@@ -8,7 +8,7 @@ import polars as pl
 
 from flowlens.reach.acls import LAST4, LAST6
 
-__all__ = ["CASES", "HELD", "compare", "grouped", "star"]
+__all__ = ["CASES", "HELD", "compare", "grouped", "over", "star"]
 
 #: Directions of a network ACL as AWS calls them.
 ACLS = {"nacl_out": "egress", "nacl_in": "ingress"}
@@ -83,6 +83,12 @@ def grouped() -> pl.Expr:
     return (pl.col("role") == "initiate") | (pl.col("action") != "REJECT").fill_null(value=True)
 
 
+def over() -> pl.Expr:
+    """Say whether a TCP packet may have come after its connection: neither SYN nor SYN-ACK."""
+    told = pl.col("stage").is_in(["syn", "answer"]).fill_null(value=False)
+    return (pl.col("protocol") == 6) & ~told
+
+
 def _case() -> pl.Expr:
     """Tell the cases apart."""
     action, forward, reason = pl.col("action"), pl.col("forward"), pl.col("reject_reason")
@@ -95,8 +101,10 @@ def _case() -> pl.Expr:
         pl.col("notes").list.eval(pl.element().str.contains("Block Public Access")).list.any()
     )
     opens, stage = pl.col("opens"), pl.col("stage")
-    stateful = ~opens & (pl.col("acl") == "allow") & (pl.col("sg") == "deny")
-    over = (pl.col("protocol") == 6) & stage.ne_missing("syn") & stage.ne_missing("answer")
+    # An answer that the ACL lets through has no layer left that refuses it.
+    stateful = (
+        ~opens & (action == "REJECT") & (pl.col("acl") == "allow") & (pl.col("sg") != "allow")
+    )
     cases = [
         (action.is_null(), pl.col("end_to_end").replace_strict(told)),
         (pl.col("direction").is_null(), pl.lit("unknown")),
@@ -107,14 +115,14 @@ def _case() -> pl.Expr:
         (reason == "BPA", pl.lit("drift")),
         ((action == "ACCEPT") & (forward == "ACCEPT"), pl.lit("through")),
         ((action == "ACCEPT") & (forward == "REJECT"), pl.lit("drift")),
+        (stateful & (stage == "answer"), pl.lit("drift")),
+        (stateful, pl.lit("late")),
         ((forward == "UNKNOWN") & half, pl.lit("part")),
         ((action == "REJECT") & (forward == "UNKNOWN") & one, pl.lit("likely")),
         (forward == "UNKNOWN", pl.lit("unknown")),
-        (stateful & (stage == "answer"), pl.lit("drift")),
-        (stateful, pl.lit("late")),
         ((forward == "REJECT") & (count > 1), pl.lit("both")),
         (forward == "REJECT", pl.lit("refused")),
-        (over | (~opens & (stage.ne_missing("answer"))), pl.lit("late")),
+        (over() | (~opens & stage.ne_missing("answer")), pl.lit("late")),
     ]
     return pl.coalesce(*(pl.when(test).then(case) for test, case in cases), pl.lit("drift"))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 _TRACKED = "a tracked connection outlives the rule that let it through"
+_LIKELY = "who opened it is likely, not certain"
 _ORDER = ["first_seen", "interface_id", "client", "server", "server_port", "protocol", "direction"]
 
 
@@ -45,19 +46,21 @@ def explain(flows: pl.LazyFrame | pl.DataFrame, inventory: "Inventory") -> pl.Da
     classes = found.with_columns(
         explanation=pl.col("case").replace_strict(CASES, return_dtype=pl.String),
         role=pl.when(pl.col("case") == "other").then(TURNED).otherwise("role"),
-        notes=pl.when(_outlived())
-        .then(pl.concat_list("notes", pl.lit(_TRACKED)))
-        .otherwise("notes"),
+        notes=pl.concat_list("notes", _doubts()),
     )
     table = _together(classes).select(pl.col(n).cast(dtype) for n, dtype in EXPLAINED.items())
     return table.sort(*_ORDER, pl.all().exclude(_ORDER), nulls_last=True)
 
 
-def _outlived() -> pl.Expr:
-    """Say where a connection may be older than the change (user guide of EC2, "Untracked")."""
-    group = pl.col("layers").list.contains(pl.lit("sg"))
-    passed = (pl.col("case") == "drift") & (pl.col("action") == "ACCEPT")
-    return (passed & group & pl.col("changed_after").is_not_null()).fill_null(value=False)
+def _doubts() -> pl.Expr:
+    """Return what a contradiction between log and configuration may come from instead."""
+    case, group = pl.col("case"), pl.col("layers").list.contains(pl.lit("sg"))
+    # User guide of EC2, "Security group connection tracking".
+    outlived = (case == "drift") & (pl.col("action") == "ACCEPT") & group
+    outlived &= pl.col("changed_after").is_not_null()
+    likely = case.is_in(["drift", "late"]) & (pl.col("orientation") == "likely")
+    said = [pl.when(outlived).then(pl.lit(_TRACKED)), pl.when(likely).then(pl.lit(_LIKELY))]
+    return pl.concat_list(said).list.drop_nulls()
 
 
 def _together(found: pl.DataFrame) -> pl.DataFrame:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flowlens.reach.compare import grouped, star
+from flowlens.reach.compare import grouped, over, star
 from flowlens.words import PORTED, PROTOCOLS
 
 if TYPE_CHECKING:
@@ -208,6 +208,7 @@ def _said() -> pl.Expr:
         .then(pl.lit("encryption control refused it, says the log, and the inventory has none"))
         .otherwise(pl.lit("Block Public Access refused it, says the log; its mode is not known"))
     )
+    late = pl.when(over()).then(pl.lit(" if it did not come late")).otherwise(pl.lit(""))
     told = pl.when(pl.col("action") == "ACCEPT").then(let).otherwise(barred)
     cases = {
         "through": let,
@@ -224,7 +225,9 @@ def _said() -> pl.Expr:
         .then(pl.lit("drift, ") + barred)
         .otherwise(pl.lit("drift, ") + let),
         "shut": named,
-        "likely": pl.format("{} must have refused it, the rest lets it through; {}", only, first),
+        "likely": pl.format(
+            "{} must have refused it{}, the rest lets it through; {}", only, late, first
+        ),
         "unlogged": pl.format("not known, the log has what flow logs leave out; {}", first),
         "unknown": pl.format("not known, {}", first),
         "allow": let,

@@ -359,6 +359,16 @@ def test_e12_half_an_inventory_says_what_it_can(world: World) -> None:
     assert all("AccessDenied" in row["text"] for row in rows[1:])
 
 
+def test_captures_that_contradict_each_other_say_nothing() -> None:
+    """Two answers of one time: unknown, and why; no other capture is asked for a way out."""
+    world = World()
+    world.rules(SSH)
+    both = Inventory.of([world.capture(clock(8)), World().capture(clock(8))])
+    (row,) = told(both, into(*PEER, dstport=22, at=clock(8)))
+    assert (row["explanation"], row["changed_after"]) == ("unknown", None)
+    assert "the captures of 2026-03-01T08:00:00Z contradict each other" in row["text"]
+
+
 def test_e13_a_log_of_version_2_tells_as_much(world: World) -> None:
     """Without flow-direction, the interface's own address says the direction; ports the rest."""
     rows = (
