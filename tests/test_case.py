@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 import flowlens
-from flowlens.cli import main
 
 ROOT = Path(__file__).parent.parent
 CASE = ROOT / "data" / "case"
@@ -139,10 +138,3 @@ def test_lines_add_up(edges: pl.DataFrame, ledger: flowlens.Ledger) -> None:
     assert not edges.is_empty()
     assert count["records"] + silent + count["rejects"] == count["lines"]
     assert (count["rejects"], count["skipdata"]) == (1, 1)
-
-
-def test_the_demo_writes_the_report(tmp_path: Path) -> None:
-    """One command, one folder with everything in it."""
-    assert main(["demo", "-o", str(tmp_path / "tour")]) == 0
-    names = {path.name for path in (tmp_path / "tour").iterdir()}
-    assert {"report.html", "map.svg", "timeline.svg", "edges.parquet", "findings.json"} <= names

@@ -10,7 +10,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 def test_demo(run: Run, tmp_path: Path) -> None:
-    """The demo writes the report of the bundled case, with findings, and says where it is."""
+    """One command, one folder with everything in it, with findings, and it says where it is."""
     try:
         demo_case()
     except InputError:
@@ -21,3 +21,5 @@ def test_demo(run: Run, tmp_path: Path) -> None:
     assert last.endswith(f"open {tmp_path / 'demo' / 'report.html'}")
     assert not last.startswith("0 findings")
     assert (tmp_path / "demo" / "report.html").stat().st_size > 10_000
+    names = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert {"report.html", "map.svg", "timeline.svg", "edges.parquet", "findings.json"} <= names
