@@ -44,7 +44,8 @@ def _moto() -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, **quiet) as server:  # type: ignore[call-overload]
+    env = os.environ | {"MOTO_EC2_LOAD_DEFAULT_AMIS": "false"}  # hundreds in each new region
+    with subprocess.Popen(command, env=env, **quiet) as server:  # type: ignore[call-overload]
         try:
             _wait(port)
             yield f"http://127.0.0.1:{port}"

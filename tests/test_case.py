@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 import flowlens
-from flowlens.cli import main
 
 ROOT = Path(__file__).parent.parent
 CASE = ROOT / "data" / "case"
@@ -161,23 +160,3 @@ def test_lines_add_up(edges: pl.DataFrame, ledger: flowlens.Ledger) -> None:
     assert not edges.is_empty()
     assert count["records"] + silent + count["rejects"] == count["lines"]
     assert (count["rejects"], count["skipdata"]) == (1, 1)
-
-
-def test_the_demo_writes_the_report(tmp_path: Path, truth: pl.DataFrame) -> None:
-    """One command, one folder; what the quiet hours taught blocks the intruder and nobody else."""
-    tour = tmp_path / "tour"
-    assert main(["demo", "-o", str(tour)]) == 0
-    names = {path.name for path in tour.iterdir()}
-    assert {"report.html", "map.svg", "timeline.svg", "edges.parquet", "findings.json"} <= names
-    assert flowlens.load_expected(tour / "learned.yaml").rules
-    rows = json.loads((tour / "replay.json").read_text())["rows"]
-    told = {"workload", "destination", "server_port"}
-    blocked = pl.DataFrame([{n: r[n] for n in told} for r in rows if r["verdict"] == "blocked"])
-    assert set(blocked["workload"]) == {", ".join(INTRUDER)}
-    edges = pl.read_parquet(tour / "edges.parquet").select("server", "server_port", "destination")
-    hosts = blocked.join(edges.unique(), on=["destination", "server_port"])
-    meant = truth.filter(pl.col("expected") == "no").select("server", "server_port")
-    assert set(hosts.select("server", "server_port").rows()) == set(meant.rows())
-    # A function that did not exist in the quiet hours has no rule that could block it.
-    others = {(r["verdict"], r["workload"]) for r in rows if r["verdict"] != "blocked"}
-    assert others == {("undeclared", "nightly-export")}

@@ -35,30 +35,37 @@ def shape(captures: Sequence[Capture], table: Shape) -> pl.DataFrame:
     Raises:
         InventoryError: a part of an answer has a type that AWS does not give it.
     """
-    frames = [_shape(number, capture, table) for number, capture in enumerate(captures)]
-    return pl.concat(frames) if frames else _select([], table)
-
-
-def _shape(number: int, capture: Capture, table: Shape) -> pl.DataFrame:
     try:
-        frame = _select(list(_items(capture, table.call)), table)
+        return _shape(captures, table)
     except pl.exceptions.PolarsError as exc:
-        msg = f"{capture.source}: {table.call}: not what AWS answers: {str(exc)[:160]!r}"
+        capture, said = _fault(captures, table) or (captures[0], exc)
+        msg = f"{capture.source}: {table.call}: not what AWS answers: {str(said)[:160]!r}"
         raise InventoryError(msg) from None
-    keys = (number, capture.captured_at, capture.account_id, capture.region)
-    return frame.with_columns(
-        pl.lit(value, dtype=dtype).alias(name)
-        for (name, dtype), value in zip(_KEYS.items(), keys, strict=True)
-    )
 
 
-def _select(items: list[str], table: Shape) -> pl.DataFrame:
-    texts = pl.Series(items, dtype=pl.String)
-    frame = texts.str.json_decode(pl.Struct(table.fields)).struct.unnest()
+def _shape(captures: Sequence[Capture], table: Shape) -> pl.DataFrame:
+    """Decode the items of all captures at once: a query for each would cost more than its rows."""
+    rows = [
+        (number, capture.captured_at, capture.account_id, capture.region, text)
+        for number, capture in enumerate(captures)
+        for text in _items(capture, table.call)
+    ]
+    texts = pl.LazyFrame(rows, schema={**_KEYS, "Item": pl.String()}, orient="row")
+    item = pl.col("Item").str.json_decode(pl.Struct(table.fields))
+    frame = texts.select(*_KEYS, item.alias("Item")).unnest("Item")
     if table.explode:
         frame = frame.explode(table.explode).filter(pl.col(table.explode).is_not_null())
-    keys = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _KEYS.items()]
-    return frame.select(*table.columns).select(*keys, pl.all())
+    return frame.select(*_KEYS, *table.columns).collect(engine="in-memory")
+
+
+def _fault(captures: Sequence[Capture], table: Shape) -> tuple[Capture, Exception] | None:
+    """Return the first capture that cannot be shaped, and what Polars says of it."""
+    for capture in captures:
+        try:
+            _shape([capture], table)
+        except pl.exceptions.PolarsError as exc:
+            return capture, exc
+    return None
 
 
 def _items(capture: Capture, name: str) -> Iterator[str]:

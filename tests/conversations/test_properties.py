@@ -54,30 +54,17 @@ def frame(table: list[dict[str, Any]]) -> pl.LazyFrame:
 
 
 @quick
-@given(table=rows, random=st.randoms(use_true_random=False))
-def test_the_order_of_records_changes_nothing(table: list[dict[str, Any]], random: Any) -> None:
-    """Any permutation of the input gives the same table, row for row."""
+@given(table=rows, random=st.randoms(use_true_random=False), cut=st.integers(0, 25))
+def test_order_files_and_second_copies_change_nothing(
+    table: list[dict[str, Any]], random: Any, cut: int
+) -> None:
+    """Any permutation, two files or one, everything once or twice: the same table, row for row."""
+    wanted = conversations(frame(table)).collect()
     mixed = list(table)
     random.shuffle(mixed)
-    assert_frame_equal(conversations(frame(table)).collect(), conversations(frame(mixed)).collect())
-
-
-@quick
-@given(table=rows, cut=st.integers(0, 25))
-def test_splitting_the_input_changes_nothing(table: list[dict[str, Any]], cut: int) -> None:
-    """Two files or one, many chunks or one: the same table."""
-    parts = [part for part in (table[:cut], table[cut:]) if part]
-    split = pl.concat(frame(part) for part in parts)
-    assert_frame_equal(conversations(frame(table)).collect(), conversations(split).collect())
-
-
-@quick
-@given(table=rows)
-def test_a_second_copy_of_everything_changes_nothing(table: list[dict[str, Any]]) -> None:
-    """Delivered twice is counted once."""
-    assert_frame_equal(
-        conversations(frame(table)).collect(), conversations(frame(table * 2)).collect()
-    )
+    split = pl.concat(frame(part) for part in (table[:cut], table[cut:]) if part)
+    for same in (frame(mixed), split, frame(table * 2)):
+        assert_frame_equal(wanted, conversations(same).collect())
 
 
 @quick

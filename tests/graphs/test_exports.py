@@ -46,23 +46,25 @@ def test_same_bytes(made: Callable[[int], pl.DataFrame], tmp_path: Path, suffix:
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
-@pytest.mark.parametrize("suffix", [".graphml", ".gexf", ".svg"])
-def test_same_bytes_in_another_process(
-    made: Callable[[int], pl.DataFrame], tmp_path: Path, suffix: str
-) -> None:
-    """A new process with another hash seed writes the same file."""
+def test_same_bytes_in_another_process(made: Callable[[int], pl.DataFrame], tmp_path: Path) -> None:
+    """A new process with another hash seed writes the same files."""
     made(10).write_parquet(tmp_path / "edges.parquet")
     code = (
         "import sys, polars, flowlens_graphs as g;"
-        "g.write(polars.read_parquet(sys.argv[1]), sys.argv[2])"
+        "edges = polars.read_parquet(sys.argv[1]);"
+        "[g.write(edges, path) for path in sys.argv[2:]]"
     )
+    suffixes = (".graphml", ".gexf", ".svg")
     for seed in ("1", "2"):
+        paths = [tmp_path / f"{seed}{suffix}" for suffix in suffixes]
         subprocess.run(
-            [sys.executable, "-c", code, tmp_path / "edges.parquet", tmp_path / f"{seed}{suffix}"],
+            [sys.executable, "-c", code, tmp_path / "edges.parquet", *paths],
             env={**os.environ, "PYTHONHASHSEED": seed},
             check=True,
         )
-    assert (tmp_path / f"1{suffix}").read_bytes() == (tmp_path / f"2{suffix}").read_bytes()
+    for suffix in suffixes:
+        one, other = (tmp_path / f"{seed}{suffix}" for seed in ("1", "2"))
+        assert one.read_bytes() == other.read_bytes(), suffix
 
 
 @pytest.mark.parametrize("suffix", READERS)

@@ -1,4 +1,3 @@
-import multiprocessing
 import os
 import random
 import signal
@@ -11,25 +10,9 @@ from typing import Any
 import pytest
 
 from flowlens.store import Store, batch, ingest
+from tests.store.worker import child
 
 KILLS = 50
-
-#: A server that has imported everything and started no thread forks children in a moment.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["flowlens.store", "deltalake", "pyarrow", "isal.igzip_threaded"])
-
-
-def work(src: str, store: str, folder: str) -> None:
-    """Ingest in batches of six objects, as a process of its own."""
-    os.environ |= {"TMPDIR": folder, "POLARS_MAX_THREADS": "1"}
-    batch.OBJECTS_AT_ONCE = 6
-    ingest(src, store)
-
-
-def child(src: Path, store: Path, folder: Path) -> BaseProcess:
-    made = FORKS.Process(target=work, args=(str(src), str(store), str(folder)))
-    made.start()
-    return made
 
 
 def kill(process: BaseProcess) -> bool:

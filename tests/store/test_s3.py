@@ -29,11 +29,17 @@ def bucket(aws_client: Client, logs: Path) -> Any:
     return s3
 
 
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Where the first test that wants a clean run keeps it; the bucket is the same for all."""
+    return Store(str(tmp_path_factory.mktemp("clean") / "store"))
+
+
 @pytest.fixture
-def wanted(bucket: Any, aws_server: str, tmp_path: Path, content: Callable[..., Any]) -> Any:
+def wanted(bucket: Any, aws_server: str, clean: Store, content: Callable[..., Any]) -> Any:
     """The tables of a clean run."""
-    clean = Store(str(tmp_path / "clean"))
-    ingest("s3://flows/raw/", clean, aws=Aws(endpoint_url=aws_server))
+    if not is_store(clean.root):
+        ingest("s3://flows/raw/", clean, aws=Aws(endpoint_url=aws_server))
     return content(clean)
 
 
@@ -52,7 +58,7 @@ def test_faults_of_s3_lose_nothing(
 
 
 def test_an_object_that_cannot_be_read_whole_waits(
-    proxy: Any, bucket: Any, wanted: Any, tmp_path: Path, content: Callable[..., Any]
+    proxy: Any, wanted: Any, clean: Store, tmp_path: Path, content: Callable[..., Any]
 ) -> None:
     """Nothing of it is kept, the others are; when it can be read the next run takes it."""
     store = Store(str(tmp_path / "store"))
@@ -65,8 +71,7 @@ def test_an_object_that_cannot_be_read_whole_waits(
     assert (told.objects, told.there) == (1, 11)
     but = ("batch", "kept", "line", "source")
     assert content(store, but=but) == {
-        name: sorted(rows, key=repr)
-        for name, rows in content(Store(str(tmp_path / "clean")), but=but).items()
+        name: sorted(rows, key=repr) for name, rows in content(clean, but=but).items()
     }
 
 
