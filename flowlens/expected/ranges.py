@@ -43,7 +43,7 @@ class Fit:
     @property
     def over(self) -> bool:
         """Whether there are more prefixes than the quota has room for."""
-        return self.count > self.room
+        return self.count > max(0, self.room)
 
 
 def fit(
@@ -81,7 +81,7 @@ def fit(
     own = {spoken: addresses for spoken, addresses in own.items() if addresses}
     exact = {spoken: _joined(addresses) for spoken, addresses in own.items()}
     count = sum(map(len, exact.values()))
-    if count <= room:
+    if count <= max(0, room):
         return Fit(family, exact, {}, 0, count, 0, room)
     banned = tuple(forbidden)
 

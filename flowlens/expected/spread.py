@@ -55,12 +55,11 @@ def spread(
     frame = spoken(frame)
     notes: list[str] = []
     parts = []
-    for (number,), part in frame.group_by("workload", maintain_order=True):
-        who = called[int(str(number))]
-        fitted, told = _fit(part, who, terms)
+    for (number,), part in sorted(frame.partition_by("workload", as_dict=True).items()):
+        fitted, told = _fit(part, called[number], terms)
         parts.append(fitted)
         notes += told
-    return (pl.concat(parts) if parts else frame), sorted(notes)
+    return (pl.concat(parts) if parts else frame), notes
 
 
 def spoken(frame: pl.DataFrame) -> pl.DataFrame:
