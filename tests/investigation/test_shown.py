@@ -164,6 +164,8 @@ def test_what_is_not_there(run: Run, logs: str) -> None:
         "11:00 UTC; near it: 10.0.1.5; looked for 10.0.1.6. Try another time or place, or "
         "`flowlens top clients SRC`"
     )
+    _, _, err = run("investigate", "i-0123456789abcdef0", logs)
+    assert err.splitlines()[-1].endswith("give an inventory (-i) that has it")
 
 
 def test_findings_from_a_file(run: Run, logs: str, tmp_path: Path) -> None:
