@@ -65,6 +65,11 @@ def compare(
     jobs[0].redactor = jobs[1].redactor
     for job in jobs:
         job.close()
+    if len({job.answers() is None for job in jobs}) > 1:
+        console.say(
+            "note: names are known of one side only, so that a destination may be new under its "
+            "name and gone under its address; give --dns"
+        )
     console.say(_sentence(told, spans))
 
 

@@ -76,11 +76,34 @@ def run(job: Job, said: str, findings: Path | None, since: str | None) -> None:
 
 @contextmanager
 def spooled(job: Job, subject: Subject) -> Iterator[pl.LazyFrame]:
-    """Read the subject's records once, into a temporary file that is read as often as needed."""
+    """Read the subject's records once, into a temporary file that is read as often as needed.
+
+    Raises:
+        UsageError: only its id is known, and the records have no such field.
+    """
+    records = _found(job, subject)
     with TemporaryDirectory(prefix="flowlens-") as folder:
         path = Path(folder) / "records.parquet"
-        job.records(places=True, where=subject.where, gaps=True).sink_parquet(path)
+        records.sink_parquet(path)
         yield pl.scan_parquet(path)
+
+
+def _found(job: Job, subject: Subject) -> pl.LazyFrame:
+    """Return the records of a subject.
+
+    Raises:
+        UsageError: only its id is known, and the records have no such field.
+    """
+    try:
+        return job.records(places=True, where=subject.where, gaps=True)
+    except UsageError as problem:
+        if subject.addresses or "is not a field" not in str(problem):
+            raise
+        msg = (
+            f"{subject.said!r}: these records do not say which {subject.kind} they are of, and "
+            "its addresses are not known; give an inventory (-i) that has it"
+        )
+        raise UsageError(msg) from problem
 
 
 def load(path: Path) -> pl.DataFrame:

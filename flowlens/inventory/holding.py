@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flowlens.inventory.owners import owners
 from flowlens.tables import TIME
 
 if TYPE_CHECKING:
@@ -162,8 +161,7 @@ def states(inventory: "Inventory") -> pl.DataFrame:
         inventory: from `load`.
     """
     said = (
-        owners(inventory)
-        .select("interface_id", "captured_at", "capture", "lacks", *PAYLOAD)
+        inventory.owners.select("interface_id", "captured_at", "capture", "lacks", *PAYLOAD)
         .with_columns(_text(name).alias(f"{name}_text") for name in ("owner", "groups"))
         .sort("interface_id", "captured_at", "capture")
     )

@@ -114,6 +114,13 @@ class Inventory:
         return interfaces(self)
 
     @cached_property
+    def owners(self) -> pl.DataFrame:
+        """Interfaces with their kind and their candidate owners, see `owners.owners`."""
+        from flowlens.inventory.owners import owners
+
+        return owners(self)
+
+    @cached_property
     def functions(self) -> pl.DataFrame:
         """Versions of Lambda functions with subnets and security groups."""
         return self.table("functions")

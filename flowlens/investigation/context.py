@@ -75,14 +75,13 @@ def owners(subject: Subject, inventory: "Inventory | None") -> pl.DataFrame:
     if inventory is None:
         return pl.DataFrame(schema=OWNERS)
     from flowlens.inventory import addresses
-    from flowlens.inventory import owners as every
 
     held = addresses(inventory)
     if subject.interfaces:
         held = held.filter(pl.col("interface_id").is_in(list(subject.interfaces)))
     else:
         held = held.filter(pl.col("address").is_in(subject.has(held["address"]).to_list()))
-    said = every(inventory).select(
+    said = inventory.owners.select(
         "interface_id", "owner", "kind", "certainty", "groups", "subnet_id", pl.col("captured_at")
     )
     # What the last capture of the run said: owners may have changed within it.

@@ -22,15 +22,11 @@ def similar(subject: Subject, inventory: "Inventory") -> tuple[dict[str, str], l
     same set of security groups, else the same kind in the same VPC. Of the closest degree of which
     there are any, at most `MOST` are taken, in the order of their ids.
     """
-    from flowlens.inventory.owners import PASSING, owners
+    from flowlens.inventory.owners import PASSING
 
-    table = (
-        owners(inventory)
-        .filter(~pl.col("kind").is_in(PASSING))
-        .with_columns(
-            _owner=pl.col("owner").list.sort().list.join("\x1f"),
-            _groups=pl.col("groups").list.sort().list.join("\x1f"),
-        )
+    table = inventory.owners.filter(~pl.col("kind").is_in(PASSING)).with_columns(
+        _owner=pl.col("owner").list.sort().list.join("\x1f"),
+        _groups=pl.col("groups").list.sort().list.join("\x1f"),
     )
     listed = pl.concat_list("addresses", "public_addresses", "prefixes")
     addresses = table.select("interface_id", address=listed).explode("address").drop_nulls()

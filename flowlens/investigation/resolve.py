@@ -103,9 +103,7 @@ def _faces(said: str, kind: str | None, inventory: "Inventory | None") -> Subjec
     """
     if inventory is None:
         return None
-    from flowlens.inventory import owners
-
-    table = owners(inventory)
+    table = inventory.owners
     owned = pl.col("owner").list.contains(said).fill_null(value=False)
     tests = {
         "interface": pl.col("interface_id") == said,
@@ -214,9 +212,7 @@ def _unknown(
             f"give the inventory (-i){also}"
         )
         raise UsageError(msg)
-    from flowlens.inventory import owners
-
-    table = owners(inventory)
+    table = inventory.owners
     column = "groups" if kind == "group" else "owner"
     known = {*table[column].explode().drop_nulls()}
     if names is not None and kind is None:

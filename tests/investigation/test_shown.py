@@ -10,7 +10,9 @@ import pytest
 from rich.cells import cell_len
 
 from flowlens.cli import main
+from flowlens.cli.investigate import load
 from flowlens.investigation import Investigation, Subject, context, lines, sections
+from flowlens.output import write
 from flowlens.output.investigation import sections as parted
 from flowlens.output.sections import markdown, terminal
 from flowlens.tables import FINDINGS
@@ -162,20 +164,21 @@ def test_what_is_not_there(run: Run, logs: str) -> None:
         "11:00 UTC; near it: 10.0.1.5; looked for 10.0.1.6. Try another time or place, or "
         "`flowlens top clients SRC`"
     )
+    _, _, err = run("investigate", "i-0123456789abcdef0", logs)
+    assert err.splitlines()[-1].endswith("give an inventory (-i) that has it")
 
 
 def test_findings_from_a_file(run: Run, logs: str, tmp_path: Path) -> None:
     """A finding is looked up in what `findings` wrote; anything else is refused."""
     learn = ("--learn-until", "2026-11-21T10:30Z")
-    for form in ("json", "ndjson"):
-        path = tmp_path / f"found.{form}"
-        assert run("findings", logs, *learn, "-o", str(path))[0] == 0
-        text = path.read_text()
-        name = json.loads(text if form == "ndjson" else json.dumps(json.loads(text)["rows"][0]))[
-            "id"
-        ]
-        code, out, _ = run("investigate", name, logs, "--findings", str(path), "--as", "json")
-        assert (code, json.loads(out)["subject"]["addresses"]) == (0, ["10.0.9.9"])
+    made = tmp_path / "found.ndjson"
+    assert run("findings", logs, *learn, "-o", str(made))[0] == 0
+    whole = tmp_path / "found.json"
+    write(load(made), "findings", path=whole)
+    assert load(whole).equals(load(made))
+    name = load(made)["id"][0]
+    code, out, _ = run("investigate", name, logs, "--findings", str(made), "--as", "json")
+    assert (code, json.loads(out)["subject"]["addresses"]) == (0, ["10.0.9.9"])
     code, _, err = run("investigate", name, logs, "--findings", logs)
     assert code == 4
     assert "no findings in it; expected what `flowlens findings -o flow.log` writes" in err
