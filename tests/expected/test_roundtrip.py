@@ -208,7 +208,8 @@ def agree(seed: int) -> tuple[int, int]:
         if verdict == "yes" and not (referred and strange(row)) and not out:
             assert row["sg"] == "allow", (seed, flow, row)
         if verdict == "no" and row["sg"] == "allow":
-            names = {flow["interface_id"], flow["src"], *(edge["client_owner"] or ())}
+            near = str(ip_address(flow["src"]))
+            names = {flow["interface_id"], near, *(edge["client_owner"] or ())}
             assert told(made, names, edge["client_groups"]), (seed, flow, row)
         counts[row["sg"]] += 1
     return counts["allow"], counts["deny"]
