@@ -45,6 +45,13 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "flowlens allowlist check expected.yaml -i inventory/ --fail-on error",
         ),
     ),
+    "Ask": (
+        (
+            "reach",
+            "what may be reached, by which rule; with logs, which rules nothing uses",
+            "flowlens reach payments -i inventory/",
+        ),
+    ),
     "Show": (
         ("graph", "a picture or a graph file", "flowlens graph logs/ -i inventory/ -o egress.svg"),
     ),

@@ -20,6 +20,10 @@ ROWS = 50
 WIDEST = 44
 #: The columns that people need first; the others follow while the terminal has room.
 VIEWS: dict[str, tuple[str, ...]] = {
+    "changes": (
+        "change", "source", "target", "protocol", "first_port", "last_port", "way", "before",
+        "after", "rules_before", "rules_after",
+    ),
     "conversations": (
         "hour", "client", "server", "server_port", "protocol", "action", "bytes_out", "bytes_in",
         "connections", "orientation", "observer",
@@ -28,16 +32,33 @@ VIEWS: dict[str, tuple[str, ...]] = {
         "hour", "client_owner", "client", "destination", "server_port", "protocol", "bytes_out",
         "bytes_in", "expected", "path", "action", "connections", "why",
     ),
+    "exposure": (
+        "rule", "workloads", "target", "protocol", "first_port", "last_port", "used",
+        "conversations", "bytes", "last_seen", "share", "covered_by", "why", "group", "instead",
+    ),
     "findings": (
         "severity", "owner", "destination", "server_port", "protocol", "bytes_out", "first_seen",
         "text", "id",
+    ),
+    "outlook": (
+        "source", "kind", "reach", "ports", "ways", "rules", "notes",
+    ),
+    "reach": (
+        "source", "target", "protocol", "first_port", "last_port", "way", "verdict", "end_to_end",
+        "rules", "notes", "route", "route_target",
     ),
     "records": (
         "start", "srcaddr", "dstaddr", "dstport", "protocol", "action", "bytes", "srcport",
         "packets", "interface_id", "tcp_flags", "flow_direction", "account_id",
     ),
 }  # fmt: skip
-LABELS = {"client_owner": "OWNER", "protocol": "PROTO", "server_port": "PORT"}
+LABELS = {
+    "client_owner": "OWNER",
+    "first_port": "PORT",
+    "last_port": "TO",
+    "protocol": "PROTO",
+    "server_port": "PORT",
+}
 STYLES = {"critical": "bold red", "high": "bold red", "medium": "yellow", "no": "bold red"}
 SIGNS = {"critical": "◆ ", "high": "◆ ", "medium": "◆ ", "low": "◇ ", "info": "◇ "}
 

@@ -6,7 +6,7 @@ integers, whatever the family.
 """
 
 import socket
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 import numpy as np
@@ -77,6 +77,18 @@ class Atlas:
         family, first, end = found
         cuts, base = (self._four, 0) if family == 4 else (self._six, self.four)
         return base + bisect_left(cuts, first), base + bisect_left(cuts, end)
+
+    def bounds(self, place: int) -> Block:
+        """Return the family of a place, its first address and the one after its last."""
+        if place < self.four:
+            return 4, self._four[place], self._four[place + 1]
+        return 6, self._six[place - self.four], self._six[place - self.four + 1]
+
+    def place(self, family: int, number: int) -> int:
+        """Return the place of an address by its number."""
+        if family == 4:
+            return bisect_right(self._four, number) - 1
+        return self.four + bisect_right(self._six, number) - 1
 
     def bits(self, text: str) -> int:
         """Return how many bits of an address a readable block leaves open."""
