@@ -31,7 +31,11 @@ def gather(cells: Cells, judged: pl.DataFrame, ground: Ground, keys: Sequence[st
         ground: where the places of the cells are.
         keys: columns that must be equal for cells to be put together.
     """
-    frame = cells.frame.drop("class", "dst").hstack(_flat(judged, keys))
+    frame = cells.frame.drop("dst").hstack(_flat(judged, keys))
+    # What interfaces at the other end do is told only where it was told apart.
+    open_end = pl.lit(ground.deep) | (pl.col("class") == 0)
+    bits = pl.when(open_end).then("bits").otherwise(0).cast(pl.UInt8).alias("bits")
+    frame = frame.with_columns(bits).drop("class")
     frame = _ports(frame)
     frame = _protocols(frame, cells.sender.family)
     found = frame.group_by("protocol", "first", "last", "key").agg(
@@ -46,7 +50,8 @@ def gather(cells: Cells, judged: pl.DataFrame, ground: Ground, keys: Sequence[st
     for row in found.iter_rows(named=True):
         places = [order[starts[n] : starts[n + 1]] for n in row.pop("place")]
         row["spans"] = merged(ground.spans(np.concatenate(places)))
-        row["end_to_end"] = VERDICTS[row.pop("bits")]
+        bits = row.pop("bits")
+        row["end_to_end"] = VERDICTS[bits] if bits else None
         row["sender"] = cells.sender
         rows.append(row)
     return rows

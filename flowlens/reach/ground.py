@@ -26,7 +26,13 @@ from flowlens.reach.subjects import Face
 
 __all__ = ["Cells", "Ground", "Sender"]
 
-_WIDE = 1 << 14  # more than there are kinds of places of one stretch
+_WIDE = 1 << 32  # more than there are kinds of places of one stretch
+
+#: What an interface is, for each account (None: it is not there): its groups, and all else.
+_Like = tuple[tuple[frozenset[str] | None, object] | None, ...]
+#: What holds a place: an interface, whether by a public address, and the endpoint that it is of.
+_Seat = tuple[_Like, bool, str | None]
+_Seats = tuple[_Seat, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +65,19 @@ class Ground:
         ends: the accounts: several that speak at the same time, or before and after a change.
         faces: all interfaces, with a row for each of `ends`.
         spans: the addresses that are asked about; None: all.
+        deep: tell apart what the rules of interfaces at the other end do; else only what they are
+            to the sender's own rules.
     """
 
     def __init__(
-        self, ends: Sequence[End], faces: Sequence[Face], spans: Sequence[Span] | None
+        self,
+        ends: Sequence[End],
+        faces: Sequence[Face],
+        spans: Sequence[Span] | None,
+        *,
+        deep: bool,
     ) -> None:
-        self._ends, self._faces, self._spans = ends, faces, spans
+        self._ends, self._faces, self.deep = ends, faces, deep
         views = [end.account.view for end in ends]
         fixed = [*chain.from_iterable(map(network, views)), *self._routed()]
         fixed = sorted({*fixed, *_translated(fixed)})
@@ -76,7 +89,7 @@ class Ground:
         self._seams = np.cumsum(self._base | self._mark(rules))[:-1]
         self._wanted = self._inside(spans)
         self._edges = self._entries
-        self._classes, self._inward, self.serving = self._far()
+        self._classes, self._inward, self._seats = self._far()
 
     def _routed(self) -> Iterator[str]:
         """Yield the entries of prefix lists that routes name."""
@@ -132,18 +145,18 @@ class Ground:
         targets = {row["target"] or "" for row in rows}
         return frozenset(each for each in targets if each.startswith(("eni-", "i-")))
 
-    def _like(self, face: Face, address: str | None) -> tuple[object, ...]:
+    def _like(self, face: Face, address: str | None) -> _Like:
         """Return what of an interface and its address makes a difference, for each account."""
-        found: list[object] = []
+        found: list[tuple[frozenset[str] | None, object] | None] = []
         for end, row in zip(self._ends, face.rows, strict=True):
             if row is None:
                 found.append(None)
                 continue
             names = {row["interface_id"], row["instance_id"]} & self._named
-            groups = None if row["groups"] is None else tuple(sorted(row["groups"]))
-            where = (row["vpc_id"], row["subnet_id"], groups, row["kind"])
+            groups = None if row["groups"] is None else frozenset(row["groups"])
+            where = (row["vpc_id"], row["subnet_id"], row["kind"])
             gates = (row["shut"], row["source_dest_check"], tuple(sorted(names)))
-            found.append((where, gates, self._met(end, face.id, address)))
+            found.append((groups, (where, gates, self._met(end, face.id, address))))
         return tuple(found)
 
     def _met(self, end: End, name: str, address: str | None) -> int:
@@ -159,31 +172,40 @@ class Ground:
         family, first, _ = atlas.bounds(place)
         return int(self._seams[self.atlas.place(family, first)])
 
-    def _far(self) -> tuple[Ints, list[Bounds], dict[int, str]]:
+    def _far(self) -> tuple[Ints, list[Bounds], list[_Seats]]:
         """Number the places that interfaces hold by what holds them, 0 for all others.
 
         Returns:
-            The numbers; the bounds of the rules of each number; the endpoint behind a number.
+            The numbers; the bounds of the rules of each number; what holds places of a number.
         """
-        seats: dict[int, list[tuple[object, Face]]] = {}
+        held: dict[int, list[tuple[_Seat, Face]]] = {}
         for face in self._faces:
             for text in (*face.addresses, *face.public):
                 run = self.atlas.run(text)
-                like = (self._like(face, text), text in face.public, _endpoint(face))
+                seat = (self._like(face, text), text in face.public, _endpoint(face))
                 for place in range(*run) if run else ():
-                    seats.setdefault(place, []).append((like, face))
-        numbers: dict[object, int] = {}
+                    held.setdefault(place, []).append((seat, face))
+        numbers: dict[_Seats, int] = {}
         classes = np.zeros(self.atlas.size, np.int64)
-        bounds, serving = [Bounds()], {}
-        for place, found in sorted(seats.items()):
-            key = tuple(sorted(map(repr, (like for like, _ in found))))
+        bounds: list[Bounds] = [Bounds()]
+        seats: list[_Seats] = [()]
+        for place, found in sorted(held.items()):
+            key = tuple(sorted((seat for seat, _ in found), key=_rank))
             if key not in numbers:
                 numbers[key] = len(bounds)
-                bounds.append(self._bounds([face for _, face in found], egress=False))
-                if endpoint := _endpoint(found[0][1]):
-                    serving[numbers[key]] = endpoint
+                faces = [face for _, face in found] if self.deep else []
+                bounds.append(self._bounds(faces, egress=False))
+                seats.append(key)
             classes[place] = numbers[key]
-        return classes, bounds, serving
+        return classes, bounds, seats
+
+    def _told(self, rules: Iterable[Row]) -> Ints:
+        """Number the classes by what of them a sender's own rules tell apart."""
+        if self.deep:
+            return np.arange(len(self._seats))
+        named = frozenset(row["referenced_group"] for row in rules)
+        numbers: dict[object, int] = {}
+        return np.array([numbers.setdefault(_coarse(e, named), len(numbers)) for e in self._seats])
 
     def _bounds(self, faces: Iterable[Face], *, egress: bool) -> Bounds:
         rows = [row for face in faces for _, row in self._of(face, egress=egress)]
@@ -213,7 +235,8 @@ class Ground:
         """Return the cells of a sender."""
         own = list(self._of(sender.face, egress=True))
         marks = self._base | self._mark(_texts(own))
-        keys = np.cumsum(marks)[:-1] * _WIDE + self._classes
+        told = self._told(row for _, row in own)
+        keys = np.cumsum(marks)[:-1] * _WIDE + told[self._classes]
         four = np.arange(self.atlas.size) < self.atlas.four
         asked = np.flatnonzero(self._wanted & (four == (sender.family == 4)))
         kinds, at, inverse = np.unique(keys[asked], return_index=True, return_inverse=True)
@@ -222,13 +245,13 @@ class Ground:
         places = pl.DataFrame(
             {
                 "place": np.arange(len(kinds), dtype=np.int64),
-                "class": kinds % _WIDE,
+                "class": self._classes[asked[at]],
                 "dst": [self.sample(int(place)) for place in asked[at]],
             },
             schema={"place": pl.Int64, "class": pl.Int64, "dst": pl.String},
         )
         mine = self._edges | Bounds.of(_ported(row) for _, row in own)
-        stretches = self._stretches(mine, np.unique(kinds % _WIDE), sender.family)
+        stretches = self._stretches(mine, np.unique(self._classes[asked[at]]), sender.family)
         frame = places.join(stretches, on="class", maintain_order="left")
         return Cells(sender, frame, numbers)
 
@@ -250,11 +273,8 @@ class Ground:
 
     def at(self, cells: Cells) -> pl.Series:
         """Return the interface endpoint that has the address of each cell; null for others."""
-        nobody: list[str | None] = [None]
-        names = pl.Series([*nobody, *self.serving.values()], dtype=pl.String)
-        number = {n: k for k, n in enumerate(self.serving, 1)}
-        classes = cells.frame["class"].replace_strict(number, default=0, return_dtype=pl.UInt32)
-        return names.gather(classes).alias("at")
+        names = [next((seat[2] for seat in seats if seat[2]), None) for seats in self._seats]
+        return pl.Series("at", names, dtype=pl.String).gather(cells.frame["class"])
 
     @cached_property
     def rest(self) -> int:
@@ -271,6 +291,25 @@ class Ground:
     def spans(self, places: Ints) -> list[Span]:
         """Return places of the atlas as spans."""
         return [self.atlas.bounds(place) for place in places.tolist()]
+
+
+def _coarse(seats: _Seats, named: frozenset[str | None]) -> object:
+    """Return seats with no other groups than those that are named."""
+    return tuple(
+        (
+            tuple(
+                each and (each[0] if each[0] is None else each[0] & named, each[1]) for each in like
+            ),
+            *rest,
+        )
+        for like, *rest in seats
+    )
+
+
+def _rank(seat: _Seat) -> str:
+    """Return what sorts seats, whatever the order of groups in a set."""
+    like = [each and (each[0] and sorted(each[0]), each[1]) for each in seat[0]]
+    return repr((like, seat[1:]))
 
 
 def _endpoint(face: Face) -> str | None:

@@ -53,8 +53,10 @@ def may(
 
     Every row is a product of addresses and ports of which `evaluate` says the same throughout:
     what security groups, network ACLs in both directions and routes let out of the interface
-    together. What lies beyond the interface is in ``end_to_end``: for a target it is exact, else
-    it sums up the row (``partial``: some of it). A client's port is not given, so that a network
+    together. What lies beyond the interface is in ``end_to_end``. With a target that is exact, and
+    what is refused there has no row; without one it sums up the row (``partial``: some of it), and
+    leaves out what interfaces of the account do at the other end (null: there is nothing else). A
+    client's port is not given, so that a network
     ACL which lets only some answers back makes ``partial``.
 
     Args:
@@ -78,20 +80,20 @@ def may(
     faces = people.sources(source)
     if not faces:
         return _frame([_unseen(source, target, ends)], MAY)
-    ground = Ground(ends, people.faces, spans)
+    ground = Ground(ends, people.faces, spans, deep=target is not None)
     ask = _asker(inventory, moment(inventory, at))
     # What reaches a target is told to the end, what may leave towards everything is summed up.
     judge = "verdict" if target is None else "end_to_end"
     keys = tuple(dict.fromkeys((*_KEYS, judge)))
     found: list[Row] = []
+    refused: list[Row] = []
     for cells, (judged,) in _swept(ground, faces, ask):
         told = _placed(cells, judged, ground, inventory)
         rows = gather(cells, told, ground, keys)
         _name(rows, people)
-        let = [row for row in rows if row[judge] != "deny"]
-        found += let
-        if all(row["way"] == "hypervisor" for row in let):
-            found.append(_nothing([row for row in rows if row[judge] == "deny"] or let))
+        found += [row for row in rows if row[judge] != "deny"]
+        refused += [row for row in rows if row[judge] == "deny"]
+    found += _nothing(found, refused)
     return _frame([{**row, **_common(row)} for row in together(found, keys)], MAY)
 
 
@@ -123,7 +125,7 @@ def changes(
     views = [end.account.view for end in chain(*ends)]
     people = People(before, views)
     spans = None if target is None else people.targets(target)
-    ground = Ground([*chain(*ends)], people.faces, spans)
+    ground = Ground([*chain(*ends)], people.faces, spans, deep=False)
     asks = [_asker(each, time) for each in (before, after)]
     found: list[Row] = []
     for cells, (old, new) in _swept(ground, people.sources(source), *asks):
@@ -239,23 +241,35 @@ def _compared(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _nothing(refused: Sequence[Row]) -> Row:
-    """Return the row that says that a sender may open nothing, and what keeps it from doing so."""
-    spans = merged(span for row in refused for span in row["spans"])
-    return {
-        **dict.fromkeys(_KEYS),
-        **{name: sorted({each for row in refused for each in row[name]}) for name in SAID},
-        "sender": refused[0]["sender"],
-        "verdict": either(row["verdict"] for row in refused),
-        "end_to_end": "deny",
-        "way": "none",
-        "rules": [],
-        "protocol": "all",
-        "first": None,
-        "last": None,
-        "spans": spans,
-        "target": words(spans),
-    }
+def _nothing(found: Sequence[Row], refused: Sequence[Row]) -> Iterator[Row]:
+    """Yield a row for each workload that may open nothing: what keeps it from doing so."""
+    able = {_workload(row) for row in found if row["way"] != "hypervisor"}
+    mute: dict[object, list[Row]] = {}
+    for row in refused:
+        if _workload(row) not in able:
+            mute.setdefault(_workload(row), []).append(row)
+    for rows in mute.values():
+        spans = merged(span for row in rows for span in row["spans"])
+        shared = {
+            **dict.fromkeys(_KEYS),
+            **{name: sorted({each for row in rows for each in row[name]}) for name in SAID},
+            "verdict": either(row["verdict"] for row in rows),
+            "end_to_end": "deny",
+            "way": "none",
+            "rules": [],
+            "protocol": "all",
+            "first": None,
+            "last": None,
+            "spans": spans,
+            "target": words(spans),
+        }
+        senders = {id(row["sender"]): row["sender"] for row in rows}
+        yield from ({**shared, "sender": sender} for sender in senders.values())
+
+
+def _workload(row: Row) -> object:
+    face = row["sender"].face
+    return (face.owner, face.kind) if face.owner else face.id
 
 
 def _name(rows: Sequence[Row], people: People) -> None:

@@ -72,7 +72,7 @@ MAY: dict[str, pl.DataType] = {
     "last_port": pl.UInt16(),
     "way": pl.String(),  # one of WAYS; null: not known
     "verdict": pl.String(),  # allow, partial, unknown; deny in a row that says that nothing may
-    "end_to_end": pl.String(),  # … and beyond the interface's own end; partial: for a part
+    "end_to_end": pl.String(),  # … and beyond the interface's own end; null: not asked, see `may`
     "rules": pl.List(pl.String),  # all rules of groups that let it through, the narrowest first
     "nacl_out_rules": pl.List(pl.Int32),  # entries of network ACLs that decide, as in REACH
     "nacl_in_rules": pl.List(pl.Int32),
