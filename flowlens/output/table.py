@@ -34,7 +34,7 @@ VIEWS: dict[str, tuple[str, ...]] = {
     ),
     "exposure": (
         "rule", "workloads", "target", "protocol", "first_port", "last_port", "used",
-        "conversations", "bytes", "last_seen", "share", "covered_by", "why", "group", "instead",
+        "conversations", "share", "why", "covered_by", "instead", "bytes", "last_seen", "group",
     ),
     "findings": (
         "severity", "owner", "destination", "server_port", "protocol", "bytes_out", "first_seen",
@@ -151,6 +151,8 @@ def _cell(name: str, value: object) -> str:
     """Write a value for people."""
     if isinstance(value, datetime):
         return _moment(value)
+    if name == "share" and isinstance(value, float):
+        return words.share(value, 1.0)
     if not isinstance(value, int) or name.endswith("port"):
         return (
             SIGNS.get(str(value), "") + flat.plain(value)
