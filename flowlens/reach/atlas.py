@@ -58,6 +58,7 @@ class Atlas:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._blocks = {text: block(text) for text in set(texts)}
+        self._runs: dict[str, tuple[int, int] | None] = {}  # many rules name the same blocks
         cuts: dict[int, set[int]] = {4: {0, 1 << 32}, 6: {0, 1 << 128}}
         for found in self._blocks.values():
             if found:
@@ -71,7 +72,14 @@ class Atlas:
 
     def run(self, text: str | None) -> tuple[int, int] | None:
         """Return the first place of a block and the one after its last; None if unreadable."""
-        found = self._blocks.get(text) if text else None
+        if not text:
+            return None
+        if text not in self._runs:
+            self._runs[text] = self._run(text)
+        return self._runs[text]
+
+    def _run(self, text: str) -> tuple[int, int] | None:
+        found = self._blocks.get(text)
         if found is None:
             return None
         family, first, end = found

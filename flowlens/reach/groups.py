@@ -266,9 +266,11 @@ def _open(rows: list[Row]) -> set[tuple[int, int]]:
     """Return families and protocols that rules let through for every address and port."""
     found = set()
     for row in rows:
+        if row["cidr"] not in ("0.0.0.0/0", "::/0"):
+            continue
         number = protocol(row["protocol"])
         rule = Rule.ported(number, (row["from_port"], row["to_port"]), (0, 0))
-        if row["cidr"] in ("0.0.0.0/0", "::/0") and rule.a[0] == 0 and rule.a[1] >= PORTS:
+        if rule.a[0] == 0 and rule.a[1] >= PORTS:
             family = 6 if row["cidr"] == "::/0" else 4
             found |= {(family, each) for each in (TCP, UDP) if number in (each, ANY)}
     return found

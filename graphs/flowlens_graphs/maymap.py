@@ -28,7 +28,7 @@ HEADINGS = {
 #: Ways that are no destination of anybody's choice.
 APART = ("none", "hypervisor")
 ROWS, SENDERS, PITCH = 30, 24, 15.0
-WORKLOADS, PORTS, SENT = 660.0, 740.0, BREADTH - style.MARGIN
+WORKLOADS, PORTS, SENT = 640.0, 750.0, BREADTH - style.MARGIN
 
 
 @dataclass(slots=True)
@@ -241,10 +241,10 @@ def ports(found: list[str]) -> str:
     for shown in range(len(found), 1, -1):
         more = f" +{len(found) - shown}" if shown < len(found) else ""
         text = ", ".join(found[:shown]) + more
-        if len(text) <= 14:
+        if len(text) <= 17:
             return text
     more = f" +{len(found) - 1}" if len(found) > 1 else ""
-    return style.fit(found[0], 70 - style.width(more)) + more
+    return style.fit(found[0], 100 - style.width(more)) + more
 
 
 def _legend(axes: Axes, y: float, *, measured: bool) -> None:
