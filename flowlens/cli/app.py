@@ -9,7 +9,7 @@ import typer
 
 from flowlens.cli import help as pages
 from flowlens.cli.allowlist import allowlist
-from flowlens.cli.options import Grounds, Reading, Src, Srcs, Writing, spread
+from flowlens.cli.options import Asking, Grounds, Reading, Src, Srcs, Writing, spread
 
 __all__ = ["app"]
 
@@ -188,14 +188,49 @@ def diff(
 
 
 @verb
-def graph(src: Src, reading: Reading, grounds: Grounds, output: File) -> None:
+def reach(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FROM] [TO] [SRC…]",
+            show_default=False,
+            help="A workload, group, interface, address or prefix; TO also an AWS service or "
+            "prefix list. What exists as logs is SRC and asks for exposure.",
+        ),
+    ] = None,
+    *,
+    reading: Reading,
+    grounds: Grounds,
+    writing: Writing,
+    asking: Asking,
+) -> None:
+    """Print what workloads may reach, by which rules; with logs, how much of it is ever used."""
+    from flowlens.cli.reach import answer
+
+    answer(words or [], reading, grounds, writing, asking)
+
+
+@verb
+def graph(
+    src: Src,
+    reading: Reading,
+    grounds: Grounds,
+    output: File,
+    may: Annotated[
+        bool, typer.Option("--may", help="Also what the configuration (-i) allows, faint.")
+    ] = False,
+) -> None:
     """Write the egress graph: .svg .png .pdf .graphml .gexf .dot .json .mmd."""
     from flowlens.cli.pipeline import Job
+    from flowlens.cli.reach import overlay
     from flowlens.cli.report import artist
 
     job, draw = Job(src, reading, grounds), artist(output)
-    (frame,) = job.redacted(job.kept(job.edges()))
-    draw(frame.collect(), output)
+    if may:
+        overlay(job, output)
+    else:
+        (frame,) = job.redacted(job.kept(job.edges()))
+        draw(frame.collect(), output)
     job.close()
 
 

@@ -60,6 +60,13 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
             "flowlens allowlist learn logs/ -i inventory/ > expected.yaml",
         ),
     ),
+    "Ask": (
+        (
+            "reach",
+            "what may be reached, by which rule; with logs, which rules nothing uses",
+            "flowlens reach payments -i inventory/",
+        ),
+    ),
     "Show": (
         ("graph", "a picture or a graph file", "flowlens graph logs/ -i inventory/ -o egress.svg"),
     ),

@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from flowlens.cli.console import Closed
 
-__all__ = ["Grounds", "Reading", "Src", "Srcs", "Writing", "spread"]
+__all__ = ["Asking", "Grounds", "Reading", "Src", "Srcs", "Writing", "spread"]
 
 _SRC = (
     "A file, folder, glob, '-', s3://BUCKET/PREFIX, cloudwatch:LOG-GROUP, a store, "
@@ -93,6 +93,36 @@ class Writing:
         str | None, Option("--as", metavar="FORMAT", help="The same names, on standard output.")
     ] = None
     limit: Annotated[int | None, Option("--limit", "-n", min=0, help="Rows at most.")] = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asking:
+    """What is asked of the configuration."""
+
+    source: Annotated[
+        str | None, Option("--from", metavar="FROM", help="The same as the first word.")
+    ] = None
+    target: Annotated[
+        str | None, Option("--to", metavar="TO", help="The same as the second word.")
+    ] = None
+    at: Annotated[
+        str | None, Option(metavar="TIME", help="As it was then; else as captured last.")
+    ] = None
+    ways: Annotated[bool, Option("--ways", help="A line for each workload: how far it may go.")] = (
+        False
+    )
+    without: Annotated[
+        list[str] | None,
+        Option(
+            metavar="ID", help="What changes without sgr-…, sg-…, acl-…/egress/100, rtb-…/BLOCK."
+        ),
+    ] = None
+    rules: Annotated[
+        list[Path] | None,
+        Option(
+            "--with", metavar="FILE", help="… and with these rules, as the AWS CLI prints them."
+        ),
+    ] = None
 
 
 def spread(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from flowlens.coverage import summary
 from flowlens.errors import OutputError, UsageError
 from flowlens.output.redact import Redactor
 
-__all__ = ["artist", "write"]
+__all__ = ["artist", "paint", "per_object", "write"]
 
 PICTURES = (".svg", ".png", ".pdf")
 GRAPHS = (".graphml", ".gexf", ".dot", ".json", ".mmd")
@@ -66,6 +66,36 @@ def artist(path: Path) -> Callable[[pl.DataFrame, Path], None]:
     known = " ".join((*PICTURES, *GRAPHS))
     msg = f"{path.name!r} does not say what to draw; end it with one of {known}"
     raise UsageError(msg)
+
+
+def paint(rows: pl.DataFrame, edges: pl.DataFrame | None, path: Path) -> None:
+    """Write a picture or a graph of what may be reached, and where there are edges, of what was.
+
+    Args:
+        rows: from `flowlens.reach.may`.
+        edges: who talked to whom, or None.
+        path: the file, with a suffix of `PICTURES` or `GRAPHS`.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+
+    def drawn(rows: pl.DataFrame, path: Path) -> None:
+        import flowlens_graphs
+        from flowlens.reach.used import used
+
+        if path.suffix in PICTURES:
+            told = rows if edges is None else used(rows, edges)
+            flowlens_graphs.save(flowlens_graphs.may_map(told), path)
+            return
+        graph = flowlens_graphs.may_graph(rows)
+        if edges is not None:
+            from networkx import compose
+
+            graph = compose(flowlens_graphs.egress_graph(edges), graph)
+        flowlens_graphs.write(graph, path)
+
+    _whole(drawn)(rows, path)
 
 
 def _whole(draw: Callable[[pl.DataFrame, Path], None]) -> Callable[[pl.DataFrame, Path], None]:

@@ -40,7 +40,7 @@ ALIASES: dict[str, tuple[tuple[str, ...], ...]] = {
     "dst": (("dstaddr", "pkt_dstaddr"), ("server",)),
     "eni": (("interface_id",), ("observers",), ("observer",)),
     "flags": (("tcp_flags",),),
-    "fn": (("client_owner",), ("owner",)),
+    "fn": (("client_owner",), ("owner",), ("source",)),
     "instance": (("instance_id",),),
     "name": (("destination", "domains"),),
     "owner": (("client_owner", "server_owner"),),
@@ -127,7 +127,7 @@ def _field(name: str, dtype: pl.DataType, column: pl.Expr) -> Field:
 _KINDS: dict[str, Callable[[str, pl.DataType], bool]] = {
     "address": lambda name, _: name in ADDRESSES,
     "port": lambda name, _: name in PORTS,
-    "protocol": lambda name, _: name == "protocol",
+    "protocol": lambda name, dtype: name == "protocol" and dtype.is_integer(),
     "choice": lambda name, _: name in CHOICES,
     "time": lambda _, dtype: isinstance(dtype, pl.Datetime),
     "number": lambda _, dtype: dtype.is_numeric(),

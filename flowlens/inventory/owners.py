@@ -1,5 +1,6 @@
 """Whose an interface is: a set of candidates, never a pick among them."""
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -24,6 +25,7 @@ PASSING = [
 ]
 
 
+@lru_cache(maxsize=2)  # rooms ask one after the other
 def owners(inventory: "Inventory") -> pl.DataFrame:
     """Return every interface of every capture with its kind and its candidate owners.
 
@@ -52,6 +54,7 @@ def owners(inventory: "Inventory") -> pl.DataFrame:
     ).drop("provider", "connector", "name")
 
 
+@lru_cache(maxsize=2)
 def kinded(inventory: "Inventory") -> pl.DataFrame:
     """Return the interfaces with `kind` and `resource`.
 

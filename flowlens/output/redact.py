@@ -23,7 +23,10 @@ ADDRESS = re.compile(
 ACCOUNT = re.compile(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])")
 #: Columns whose values are names of the user's own things or of who they talk to.
 NAMED = frozenset(
-    {"client_owner", "server_owner", "owner", "domains", "function", "name", "instance_id"}
+    {
+        *("client_owner", "server_owner", "owner", "domains", "function", "name", "instance_id"),
+        *("source", "workloads"),
+    }
 )
 #: Destinations of these kinds carry such a name; "S3 us-east-1" is no secret.
 KINDS_NAMED = ("inside", "endpoint", "named", "domain")

@@ -20,6 +20,10 @@ ROWS = 50
 WIDEST = 44
 #: The columns that people need first; the others follow while the terminal has room.
 VIEWS: dict[str, tuple[str, ...]] = {
+    "changes": (
+        "change", "source", "target", "protocol", "first_port", "last_port", "way", "before",
+        "after", "rules_before", "rules_after",
+    ),
     "conversations": (
         "hour", "client", "server", "server_port", "protocol", "action", "bytes_out", "bytes_in",
         "connections", "orientation", "observer",
@@ -36,16 +40,33 @@ VIEWS: dict[str, tuple[str, ...]] = {
         "explanation", "action", "client", "server", "server_port", "protocol", "layers", "rules",
         "records", "interface_id", "first_seen", "text",
     ),
+    "exposure": (
+        "rule", "workloads", "target", "protocol", "first_port", "last_port", "used",
+        "conversations", "share", "why", "covered_by", "instead", "bytes", "last_seen", "group",
+    ),
     "findings": (
         "severity", "owner", "destination", "server_port", "protocol", "bytes_out", "first_seen",
         "text", "id",
+    ),
+    "outlook": (
+        "source", "kind", "reach", "ports", "ways", "rules", "notes",
+    ),
+    "reach": (
+        "source", "target", "protocol", "first_port", "last_port", "way", "verdict", "end_to_end",
+        "rules", "notes", "route", "route_target",
     ),
     "records": (
         "start", "srcaddr", "dstaddr", "dstport", "protocol", "action", "bytes", "srcport",
         "packets", "interface_id", "tcp_flags", "flow_direction", "account_id",
     ),
 }  # fmt: skip
-LABELS = {"client_owner": "OWNER", "protocol": "PROTO", "server_port": "PORT"}
+LABELS = {
+    "client_owner": "OWNER",
+    "first_port": "PORT",
+    "last_port": "TO",
+    "protocol": "PROTO",
+    "server_port": "PORT",
+}
 STYLES = {
     "critical": "bold red",
     "high": "bold red",
@@ -144,6 +165,8 @@ def _cell(name: str, value: object) -> str:
     """Write a value for people."""
     if isinstance(value, datetime):
         return _moment(value)
+    if name == "share" and isinstance(value, float):
+        return words.share(value, 1.0)
     if not isinstance(value, int) or name.endswith("port"):
         return (
             SIGNS.get(str(value), "") + flat.plain(value)

@@ -1,11 +1,31 @@
 """May: what security groups, network ACLs, routes and endpoints let happen, and by which rule.
 
-`evaluate` judges flows by an inventory; `FLOWS` and `REACH` are the columns it takes and gives.
-`explain` holds what a log says of flows against it, and gives `EXPLAINED`.
+`evaluate` judges flows by an inventory; `explain` holds what a log says of flows against it; `may`
+says what workloads may reach, `changes` what another configuration would change, `exposure` what of
+it was never used.
 """
 
 from flowlens.reach.evaluate import evaluate
 from flowlens.reach.explain import explain
-from flowlens.reach.schema import EXPLAINED, FLOWS, REACH
+from flowlens.reach.exposure import exposure
+from flowlens.reach.may import changes, may
+from flowlens.reach.outlook import outlook
+from flowlens.reach.schema import CHANGES, EXPLAINED, EXPOSURE, FLOWS, MAY, OUTLOOK, REACH
+from flowlens.reach.whatif import changed
 
-__all__ = ["EXPLAINED", "FLOWS", "REACH", "evaluate", "explain"]
+__all__ = [
+    "CHANGES",
+    "EXPLAINED",
+    "EXPOSURE",
+    "FLOWS",
+    "MAY",
+    "OUTLOOK",
+    "REACH",
+    "changed",
+    "changes",
+    "evaluate",
+    "explain",
+    "exposure",
+    "may",
+    "outlook",
+]

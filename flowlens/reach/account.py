@@ -9,7 +9,16 @@ from flowlens.reach.atlas import Atlas, Ints, block
 from flowlens.reach.keys import Holders, Runs
 from flowlens.reach.views import View
 
-__all__ = ["Account", "Faces", "Ids", "Networks"]
+__all__ = [
+    "Account",
+    "Faces",
+    "Ids",
+    "Networks",
+    "held",
+    "listed",
+    "network",
+    "ruled",
+]
 
 Row = dict[str, Any]
 
@@ -226,28 +235,45 @@ class Account:
 
 def _texts(view: View) -> Iterator[str]:
     """Yield every block and address that cuts the number line."""
+    yield from (*network(view), *held(view), *ruled(view), *listed(view))
+
+
+def network(view: View) -> Iterator[str]:
+    """Yield the blocks of networks, routes and network ACLs, and what AWS itself treats apart."""
     yield from (*PRIVATE, *RESERVED, *LINK, NAT64, "0.0.0.0/0", "::/0")
-    lists = {
-        "interfaces": ("addresses", "prefixes", "public_addresses"),
-        "vpcs": ("cidrs",),
-        "subnets": ("cidrs",),
-        "entries": ("cidrs",),
-        "peerings": ("requester_cidrs", "accepter_cidrs"),
-        "nat_gateways": ("addresses", "public_addresses"),
-    }
-    for name, columns in lists.items():
-        for row in view.rows(name):
-            for column in columns:
-                yield from row[column] or ()
-    for name in ("rules", "nacls", "routes"):
+    for name in ("vpcs", "subnets"):
+        yield from (text for row in view.rows(name) for text in row["cidrs"] or ())
+    for row in view.rows("peerings"):
+        yield from (*row["requester_cidrs"], *row["accepter_cidrs"])
+    for row in view.rows("nat_gateways"):
+        yield from (*(row["addresses"] or ()), *(row["public_addresses"] or ()))
+    for name in ("nacls", "routes"):
         yield from (row["cidr"] for row in view.rows(name) if row["cidr"])
+    yield from _derived(view)
+
+
+def held(view: View) -> Iterator[str]:
+    """Yield what interfaces hold, and the addresses that AWS leases."""
+    for row in view.rows("interfaces"):
+        for column in ("addresses", "prefixes", "public_addresses"):
+            yield from row[column] or ()
+    for row in view.rows("elastic"):
+        yield from (text for text in (row["private"], row["address"]) if text)
+
+
+def ruled(view: View) -> Iterator[str]:
+    """Yield the blocks that rules of security groups name."""
+    yield from (row["cidr"] for row in view.rows("rules") if row["cidr"])
     for row in view.rows("permissions"):
         for item in (*(row["ingress"] or ()), *(row["egress"] or ())):
             yield from (each["CidrIp"] for each in item["IpRanges"] or () if each["CidrIp"])
             yield from (each["CidrIpv6"] for each in item["Ipv6Ranges"] or () if each["CidrIpv6"])
-    for row in view.rows("elastic"):
-        yield from (text for text in (row["private"], row["address"]) if text)
-    yield from _derived(view)
+
+
+def listed(view: View) -> Iterator[str]:
+    """Yield the entries of prefix lists."""
+    for row in view.rows("entries"):
+        yield from row["cidrs"] or ()
 
 
 def _derived(view: View) -> Iterator[str]:

@@ -16,7 +16,7 @@ from flowlens.reach.packets import ICMP, ICMP6, TCP, UDP, Packets
 from flowlens.reach.points import EPHEMERAL, Points, Query, points
 from flowlens.reach.rulebook import UNREADABLE, Rule, Rulebook, parts, protocol
 
-__all__ = ["Acls", "Decided"]
+__all__ = ["Acls", "Decided", "rule"]
 
 _CALL = "ec2.describe_network_acls"
 _CELLS = 1_000_000
@@ -141,7 +141,7 @@ class Acls:
 
 def _entries(rows: list[Row], atlas: Atlas) -> _Entries:
     ordered = sorted(rows, key=lambda row: (row["number"] is None, row["number"] or 0))
-    rules = [_rule(row, atlas) for row in ordered]
+    rules = [rule(row, atlas) for row in ordered]
     numbers = np.array(
         [-1 if row["number"] is None else row["number"] for row in ordered], np.int64
     )
@@ -160,7 +160,7 @@ def _action(row: Row, atlas: Atlas) -> int:
     return -1 if blank or row["number"] is None else told
 
 
-def _rule(row: Row, atlas: Atlas) -> Rule:
+def rule(row: Row, atlas: Atlas) -> Rule:
     """Return an entry as a rule; ports of protocols that have none are ignored."""
     number = protocol(row["protocol"])
     run = atlas.run(row["cidr"]) or (0, atlas.size)

@@ -6,7 +6,7 @@ integers, whatever the family.
 """
 
 import socket
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 import numpy as np
@@ -58,6 +58,7 @@ class Atlas:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._blocks = {text: block(text) for text in set(texts)}
+        self._runs: dict[str, tuple[int, int] | None] = {}  # many rules name the same blocks
         cuts: dict[int, set[int]] = {4: {0, 1 << 32}, 6: {0, 1 << 128}}
         for found in self._blocks.values():
             if found:
@@ -71,12 +72,31 @@ class Atlas:
 
     def run(self, text: str | None) -> tuple[int, int] | None:
         """Return the first place of a block and the one after its last; None if unreadable."""
-        found = self._blocks.get(text) if text else None
+        if not text:
+            return None
+        if text not in self._runs:
+            self._runs[text] = self._run(text)
+        return self._runs[text]
+
+    def _run(self, text: str) -> tuple[int, int] | None:
+        found = self._blocks.get(text)
         if found is None:
             return None
         family, first, end = found
         cuts, base = (self._four, 0) if family == 4 else (self._six, self.four)
         return base + bisect_left(cuts, first), base + bisect_left(cuts, end)
+
+    def bounds(self, place: int) -> Block:
+        """Return the family of a place, its first address and the one after its last."""
+        if place < self.four:
+            return 4, self._four[place], self._four[place + 1]
+        return 6, self._six[place - self.four], self._six[place - self.four + 1]
+
+    def place(self, family: int, number: int) -> int:
+        """Return the place of an address by its number."""
+        if family == 4:
+            return bisect_right(self._four, number) - 1
+        return self.four + bisect_right(self._six, number) - 1
 
     def bits(self, text: str) -> int:
         """Return how many bits of an address a readable block leaves open."""

@@ -1,8 +1,10 @@
 """May this flow pass: every layer of the interface's own end, what its log says, and beyond."""
 
 import os
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -25,7 +27,7 @@ from flowlens.reach.schema import FLOWS
 from flowlens.reach.views import View, Views
 from flowlens.reach.ways import BALANCER, BLIND, EGRESS, ENDPOINT, LOCAL, NAT, PEERING, TRANSIT
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "speaking"]
 
 _PART = 1 << 18  # flows judged at a time
 
@@ -99,6 +101,18 @@ class _Accounts:
         if id(view) not in self._ends:
             self._ends[id(view)] = End(Account(view))
         return self._ends[id(view)]
+
+
+def speaking(inventory: Inventory, at: datetime) -> list[End]:
+    """Return the accounts that speak at a time, as `evaluate` asks them.
+
+    Args:
+        inventory: from `flowlens.inventory.load`.
+        at: the time.
+    """
+    accounts = _accounts(inventory)
+    times = accounts.views.times
+    return accounts.ends(bisect_left(times, at) + bisect_right(times, at))
 
 
 @lru_cache(maxsize=2)

@@ -81,6 +81,8 @@ class Groups:
     def __init__(self, account: Account) -> None:
         self._account, self._atlas = account, account.atlas
         self._permits = permits = Permits(account.view, account.atlas)
+        #: The rules, the narrowest first, and what they are called.
+        self.rows, self.lists = permits.rows, permits.lists
         self.names = [row["rule_id"] for row in permits.rows]
         names = account.groups
         self._listed = sorted(permits.lists.blocks)
@@ -94,6 +96,14 @@ class Groups:
         self._nothing = self._side([])
         self.unknown = [permits.unknown(name) for name in names.names]
         self._open = {key: _open(self._rows(side)) for key, side in self._sides.items()}
+
+    def doubt(self, row: Row) -> str | None:
+        """Say what of a rule cannot be read; None where all can."""
+        return self._permits.doubt(row)
+
+    def stale(self, row: Row) -> bool:
+        """Say whether a rule names a group that it cannot reach any more."""
+        return self._permits.stale(row)
 
     def _rows(self, side: _Side) -> list[Row]:
         return [self._permits.rows[n] for n in side.numbers]
@@ -256,9 +266,11 @@ def _open(rows: list[Row]) -> set[tuple[int, int]]:
     """Return families and protocols that rules let through for every address and port."""
     found = set()
     for row in rows:
+        if row["cidr"] not in ("0.0.0.0/0", "::/0"):
+            continue
         number = protocol(row["protocol"])
         rule = Rule.ported(number, (row["from_port"], row["to_port"]), (0, 0))
-        if row["cidr"] in ("0.0.0.0/0", "::/0") and rule.a[0] == 0 and rule.a[1] >= PORTS:
+        if rule.a[0] == 0 and rule.a[1] >= PORTS:
             family = 6 if row["cidr"] == "::/0" else 4
             found |= {(family, each) for each in (TCP, UDP) if number in (each, ANY)}
     return found

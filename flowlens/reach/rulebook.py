@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,6 +16,7 @@ ANY, UNREADABLE = -1, -2
 _NAMES = {"-1": ANY, "all": ANY, "icmp": ICMP, "tcp": TCP, "udp": UDP, "icmpv6": ICMP6}
 
 
+@lru_cache(maxsize=1024)
 def protocol(text: str | None) -> int:
     """Return a protocol's number, `ANY`, or `UNREADABLE`.
 

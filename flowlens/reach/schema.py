@@ -1,10 +1,10 @@
-"""What `evaluate` takes and gives, and what `explain` does, once."""
+"""The tables of the configuration: what is asked of it, and what it says, once."""
 
 import polars as pl
 
 from flowlens.tables import TIME
 
-__all__ = ["EXPLAINED", "FLOWS", "REACH"]
+__all__ = ["CHANGES", "EXPLAINED", "EXPOSURE", "FLOWS", "MAY", "OUTLOOK", "REACH", "WAYS"]
 
 #: A flow as an interface meets it: one packet of a connection, the opening one or an answer.
 FLOWS: dict[str, pl.DataType] = {
@@ -69,4 +69,103 @@ EXPLAINED: dict[str, pl.DataType] = {
     "changed_before": TIME,
     "text": pl.String(),
     "notes": pl.List(pl.String),
+}
+
+#: By which way something may leave, the narrowest first; names as in `flowlens.tables.PATHS`.
+WAYS = (
+    "none",
+    "hypervisor",  # DNS, metadata, time …: outside groups, ACLs and flow logs
+    "local",
+    "interface endpoint",
+    "gateway endpoint",
+    "peering",
+    "inter-region peering",
+    "transit gateway",
+    "virtual private gateway",
+    "local gateway",
+    "carrier gateway",
+    "cloud wan",
+    "appliance",
+    "gateway load balancer",
+    "nat",
+    "internet gateway",
+)
+
+#: What connections workloads may open: a range of addresses times a range of ports each row.
+MAY: dict[str, pl.DataType] = {
+    "source": pl.List(pl.String),  # candidates for the owner, sorted; null: not known
+    "kind": pl.String(),  # of its interfaces, as in `inventory.owners`
+    "interfaces": pl.List(pl.String),  # which of them the row is about
+    "addresses": pl.List(pl.String),  # … and which of their addresses
+    "target": pl.String(),  # the addresses in words; what AWS provides among them is not excepted
+    "protocol": pl.String(),  # tcp, udp, icmp, icmpv6, a number; all; other: none named beside it
+    "first_port": pl.UInt16(),  # of ICMP the type; null: all there are
+    "last_port": pl.UInt16(),
+    "way": pl.String(),  # one of WAYS; null: not known
+    "verdict": pl.String(),  # allow, partial, unknown; deny in a row that says that nothing may
+    "end_to_end": pl.String(),  # … and beyond the interface's own end; null: not asked, see `may`
+    "rules": pl.List(pl.String),  # all rules of groups that let it through, the narrowest first
+    "nacl_out_rules": pl.List(pl.Int32),  # entries of network ACLs that decide, as in REACH
+    "nacl_in_rules": pl.List(pl.Int32),
+    "route": pl.String(),
+    "route_target": pl.String(),
+    "blocked_by": pl.List(pl.String),  # layers that refuse it, or a part of it beyond
+    "blocks": pl.List(pl.String),  # the addresses as prefixes
+    "notes": pl.List(pl.String),
+}
+
+#: How far each workload may go.
+OUTLOOK: dict[str, pl.DataType] = {
+    "source": pl.List(pl.String),
+    "kind": pl.String(),
+    "interfaces": pl.UInt32(),
+    "reach": pl.String(),  # none, VPC only, endpoints, private networks, nat, unbounded, unknown
+    "ways": pl.List(pl.String),
+    "addresses4": pl.Float64(),  # that it may reach over the internet, of 2^32
+    "addresses6": pl.Float64(),  # … of 2^128
+    "ports": pl.String(),  # on which
+    "rules": pl.List(pl.String),
+    "notes": pl.List(pl.String),
+}
+
+#: What a change of the configuration changes.
+CHANGES: dict[str, pl.DataType] = {
+    "change": pl.String(),  # gained, lost, unsure: known on one side only
+    "source": pl.List(pl.String),
+    "kind": pl.String(),
+    "interfaces": pl.List(pl.String),
+    "addresses": pl.List(pl.String),
+    "target": pl.String(),
+    "protocol": pl.String(),
+    "first_port": pl.UInt16(),
+    "last_port": pl.UInt16(),
+    "way": pl.String(),
+    "before": pl.String(),  # verdict
+    "after": pl.String(),
+    "rules_before": pl.List(pl.String),
+    "rules_after": pl.List(pl.String),
+    "blocks": pl.List(pl.String),
+    "notes": pl.List(pl.String),
+}
+
+#: May − did: what each egress rule lets through, and how much of it was ever used.
+EXPOSURE: dict[str, pl.DataType] = {
+    "rule": pl.String(),
+    "group": pl.String(),
+    "target": pl.String(),  # block, prefix list or group that the rule names
+    "protocol": pl.String(),
+    "first_port": pl.UInt16(),
+    "last_port": pl.UInt16(),
+    "workloads": pl.List(pl.String),  # that carry the group
+    "used": pl.String(),  # yes; no: never, inside coverage; unknown
+    "conversations": pl.UInt64(),
+    "only": pl.UInt64(),  # of these no other rule let through
+    "bytes": pl.UInt64(),  # both ways
+    "last_seen": TIME,
+    "seen": pl.UInt64(),  # distinct addresses × ports
+    "space": pl.Float64(),  # addresses × ports that it admits; null: not known
+    "share": pl.Float64(),  # seen of space
+    "covered_by": pl.List(pl.String),  # rules each of which makes it redundant
+    "instead": pl.List(pl.String),  # what would let through all that was seen
+    "why": pl.String(),
 }

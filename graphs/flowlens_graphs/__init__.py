@@ -14,12 +14,26 @@ if TYPE_CHECKING:
     from flowlens_graphs.figures import save, svg
     from flowlens_graphs.history import timeline
     from flowlens_graphs.map import egress_map
+    from flowlens_graphs.may import may_graph
+    from flowlens_graphs.maymap import may_map
 
-__all__ = ["egress_graph", "egress_map", "save", "svg", "timeline", "unexpected", "write"]
+__all__ = [
+    "egress_graph",
+    "egress_map",
+    "may_graph",
+    "may_map",
+    "save",
+    "svg",
+    "timeline",
+    "unexpected",
+    "write",
+]
 
 HOMES = {
     "egress_graph": "egress",
     "egress_map": "map",
+    "may_graph": "may",
+    "may_map": "maymap",
     "save": "figures",
     "svg": "figures",
     "timeline": "history",

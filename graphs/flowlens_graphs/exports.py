@@ -77,13 +77,14 @@ def gexf(G: nx.MultiDiGraph) -> str:
 
 
 def dot(G: nx.MultiDiGraph) -> str:
-    """Return the graph in the DOT language; unexpected edges are red and bold."""
+    """Return the graph in the DOT language: unexpected edges red, what only may be dashed."""
     lines = ["digraph egress {", "  rankdir=LR;", "  node [shape=box, fontname=Inter];"]
     for node, data in plain(G).nodes(data=True):
         lines.append(f"  {quoted(node)} [{attributes(data)}];")
     for tail, head, key, data in plain(G).edges(keys=True, data=True):
         strong = {"color": "#b42318", "penwidth": 2} if data.get("expected") == "no" else {}
-        shown = {"label": key, **data, **strong}
+        faint = {"color": "#98a2b3", "style": "dashed"} if data.get("relation") == "may" else {}
+        shown = {"label": key, **data, **strong, **faint}
         lines.append(f"  {quoted(tail)} -> {quoted(head)} [{attributes(shown)}];")
     return "\n".join([*lines, "}"]) + "\n"
 

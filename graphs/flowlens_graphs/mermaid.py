@@ -12,7 +12,7 @@ __all__ = ["mermaid"]
 EDGES = 500
 LETTERS = 48_000
 
-Arrow = tuple[bool, int, list[str]]  # unexpected, bytes out, services
+Arrow = tuple[bool, int, list[str], bool]  # unexpected, bytes out, services, may and did not
 
 ENTITIES = str.maketrans(
     {"#": "#35;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "&": "#amp;", "`": "#96;"}
@@ -22,8 +22,8 @@ ENTITIES = str.maketrans(
 def mermaid(G: nx.MultiDiGraph, *, limit: int = EDGES) -> str:
     """Return the graph as a Mermaid flow chart: one arrow for each pair, unexpected ones in red.
 
-    Beyond the limits the lightest expected arrows are left out; how many, and their bytes, stands
-    in the chart.
+    What only may be is dotted. Beyond the limits the lightest expected arrows are left out; how
+    many, and their bytes, stands in the chart.
 
     Args:
         G: A graph made by `egress_graph`.
@@ -54,10 +54,11 @@ def _room(G: nx.MultiDiGraph, arrows: list[tuple[tuple[str, str], Arrow]]) -> in
 def _arrows(G: nx.MultiDiGraph) -> dict[tuple[str, str], Arrow]:
     found: dict[tuple[str, str], Arrow] = {}
     for tail, head, data in G.edges(data=True):
-        bad, sent, services = found.get((tail, head), (False, 0, []))
+        bad, sent, services, idle = found.get((tail, head), (False, 0, [], True))
         words = [*services, service(data.get("protocol"), data.get("server_port"))]
         total = sent + data.get("bytes_out", 0)
-        found[tail, head] = (bad or data.get("expected") == "no", total, words)
+        idle = idle and data.get("relation") == "may"
+        found[tail, head] = (bad or data.get("expected") == "no", total, words, idle)
     return found
 
 
@@ -77,8 +78,8 @@ def _label(G: nx.MultiDiGraph, node: str) -> str:
 
 
 def _arrow(tail: int, head: int, arrow: Arrow) -> str:
-    bad, sent, services = arrow
+    bad, sent, services, idle = arrow
     names = sorted(set(filter(None, services)))
     shown = ", ".join(names[:3]) + (f" +{len(names) - 3}" if len(names) > 3 else "")
-    text = f"{shown} {si(sent)}".strip().translate(ENTITIES)
-    return f'  n{tail} {"==>" if bad else "-->"}|"{text}"| n{head}'
+    text = (shown if idle else f"{shown} {si(sent)}".strip()).translate(ENTITIES)
+    return f'  n{tail} {"==>" if bad else "-.->" if idle else "-->"}|"{text}"| n{head}'
