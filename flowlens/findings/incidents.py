@@ -46,13 +46,14 @@ def merged(found: pl.DataFrame) -> pl.DataFrame:
         found: rows of FINDINGS.
 
     Returns:
-        Rows of FINDINGS. Findings that are not about one service of one destination stay.
+        Rows of FINDINGS. Findings that are not about one service stay.
     """
     rank = {kind: place for place, kind in enumerate(KINDS)}
     order = pl.col("kind").replace_strict(rank, default=len(rank), return_dtype=pl.UInt8)
     who = pl.coalesce(pl.col("owner").list.join("\x1f"), "client")
     marked = found.with_columns(who=who, order=order)
-    alone = pl.any_horizontal(pl.col(name).is_null() for name in SAME) | (pl.len().over(SAME) == 1)
+    vague = pl.any_horizontal(pl.col(name).is_null() for name in ("who", "server_port", "protocol"))
+    alone = vague | (pl.len().over(SAME) == 1)
     rest = marked.filter(~alone)
     if rest.is_empty():
         return found

@@ -18,6 +18,7 @@ class Limits:
     little: int = 10_000  # little more than a greeting (own)
     much: int = 1_000_000  # a document store's worth of secrets (own)
     huge: int = 100_000_000  # exfiltration by volume alone, in an hour to one place (Slips)
+    several: int = 20  # destinations of one workload and port beyond which they are one finding
     few: int = 2  # workloads that reach a destination up to which it is rare (own)
 
     # Scans.

@@ -1,6 +1,6 @@
 """Edges merged into one row an incident, and such rows made into findings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -12,7 +12,18 @@ from flowlens.findings.sides import about
 from flowlens.tables import DESTINATION_KINDS, FINDINGS
 from flowlens.words import noun, service, span, who
 
-__all__ = ["SERVICE", "finding", "merge", "outcome", "table", "when", "where", "whole", "whom"]
+__all__ = [
+    "SERVICE",
+    "finding",
+    "incidents",
+    "merge",
+    "outcome",
+    "table",
+    "when",
+    "where",
+    "whole",
+    "whom",
+]
 
 #: Who, where, and how: what one incident is about, as a rule.
 SERVICE = ("about", "destination", "server_port", "protocol")
@@ -39,6 +50,30 @@ def merge(edges: pl.LazyFrame, by: Sequence[str] = SERVICE) -> pl.LazyFrame:
     """
     parts = about(edges).group_by([*by, "observer", "action"]).agg(*_part())
     return parts.group_by(by).agg(*_whole()).sort(by)
+
+
+def incidents(
+    edges: pl.LazyFrame, by: Sequence[str] = SERVICE, *, several: int | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield merged rows as findings are made of.
+
+    Args:
+        edges: a table of schema EDGES.
+        by: as in `merge`.
+        several: destinations of one workload, port and protocol beyond which they are one row,
+            whose `destination` is null.
+    """
+    if several is not None:
+        many = pl.col("destination").n_unique() > several
+        crowds = about(edges).group_by("about", "server_port", "protocol").agg(crowd=many)
+        crowded = crowds.filter("crowd").collect(engine="streaming")
+        if not crowded.is_empty():
+            keys = ["about", "server_port", "protocol"]
+            within = about(edges).join(crowded.lazy(), on=keys, how="left", nulls_equal=True)
+            one = pl.when(pl.col("crowd").is_null()).then("destination")
+            edges = within.with_columns(destination=one).drop("crowd", "about")
+    merged = merge(edges, by).collect(engine="streaming")
+    return (whole(row) for row in merged.iter_rows(named=True))
 
 
 def _part() -> tuple[pl.Expr, ...]:
@@ -190,6 +225,9 @@ def whom(row: Mapping[str, Any]) -> str:
 def where(row: Mapping[str, Any], *, port: bool = True) -> str:
     """Return the destination, how its name is known, and the service."""
     server, destination = row["server"], row["destination"]
+    if destination is None and len(row["servers"]) > 1:
+        kinds = f" {service(row['protocol'], row['server_port'])}" if port else ""
+        return f"{noun(len(row['servers']), 'address', 'addresses')}{kinds}"
     others = " and others" if len(row["servers"]) > 1 else ""
     words = f" {service(row['protocol'], row['server_port'])}" if port else ""
     if destination is not None and destination not in row["servers"]:

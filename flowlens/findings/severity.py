@@ -43,6 +43,7 @@ def grade(
     context: Context,
     *,
     base: float = 1.0,
+    evidence: tuple[float, str] | None = None,
     amount: bool = True,
     kind: bool = True,
     factors: Factors = (),
@@ -59,6 +60,7 @@ def grade(
             `bytes_out`, `bytes_in`, `oriented` (certain, likely, guess) and `destination_kind`.
         context: the byte limits.
         base: the factor of the detection.
+        evidence: what takes the place of the records' outcome, with its words.
         amount: whether bytes sent count; a beacon or a scan needs few.
         kind: whether it counts who the destination is.
         factors: what the detection adds, with its reasons; one without words is not said.
@@ -68,7 +70,7 @@ def grade(
     >>> grade(row, Context()).level, grade(row | {"accepted": 0, "rejected": 9}, Context()).level
     ('high', 'low')
     """
-    parts = [_evidence(row)]
+    parts = [evidence or _evidence(row)]
     if amount:
         parts.append(_amount(row["bytes_out"], context))
     if kind:

@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
-from flowlens.findings.rows import finding, merge, outcome, table, when, where, whole, whom
+from flowlens.findings.ports import CONTROL
+from flowlens.findings.rows import finding, incidents, outcome, table, when, where, whom
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import about
 from flowlens.words import noun, size
@@ -44,24 +45,22 @@ def unexpected(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     """
     strange = edges.filter(expected="no").drop_nulls("server")
     reached = about(strange).group_by("destination").agg(workloads=pl.col("about").n_unique())
-    merged = merge(strange).collect(engine="streaming")
-    if merged.is_empty():
+    rows = list(incidents(strange, several=context.limits.several))
+    if not rows:
         return table([])
-    common = reached.collect(engine="streaming")
-    told = merged.join(
-        common, on="destination", how="left", nulls_equal=True, maintain_order="left"
-    )
-    return table([_finding(whole(row), context) for row in told.iter_rows(named=True)])
+    common = dict(reached.collect(engine="streaming").iter_rows())
+    return table([_finding(row, common.get(row["destination"], 1), context) for row in rows])
 
 
-def _finding(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
+def _finding(row: Mapping[str, Any], workloads: int, context: Context) -> dict[str, Any]:
     """Return one row of FINDINGS for a merged row."""
     limits = context.limits
-    workloads = row["workloads"]
     factors = []
     if workloads > limits.few:
         share = next(share for least, share in COMMON if workloads > least)
         factors.append((share, f"{noun(workloads, 'workload')} reach it"))
+    if row["server_port"] in CONTROL and not row["accepted"] and not row["unsaid"]:
+        factors.append((2.0, f"its port is that of {CONTROL[row['server_port']]}"))
     stolen = row["bytes_out"] >= limits.much and row["bytes_out"] > row["bytes_in"]
     return finding(
         KIND,
