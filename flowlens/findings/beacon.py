@@ -32,6 +32,7 @@ ALONE, SOME, MANY = 1.0, 0.7, 0.4  # nobody else of many, of few; others go ther
 CROWD = 5  # workloads that make many
 COMMON = 0.8  # the port of the web
 NTP, CLOCK = 123, 0.1  # the time is asked for on a beat
+SLACK, ON_CLOCK = 2, 0.9  # seconds about a full minute, and the share of starts near one
 
 
 def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -92,8 +93,8 @@ def beats(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
         limits: how many starts are enough.
 
     Returns:
-        `BEAT`, ``tries`` (starts in different seconds), ``period``, ``jitter`` (seconds) and
-        ``score``.
+        `BEAT`, ``tries`` (starts in different seconds), ``period``, ``jitter`` (seconds),
+        ``score``, and ``clock``: whether nearly all starts are at full minutes.
     """
     one = seen.group_by(*BEAT, "at").agg(pl.sum("bytes_out")).sort(*BEAT, "at")
     gaps = pl.col("at").diff().drop_nulls()
@@ -105,6 +106,7 @@ def beats(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
         jitter=(gaps - gaps.median()).abs().median(),
         usual=sent.median(),
         change=(sent - sent.median()).abs().median(),
+        clock=((pl.col("at") + SLACK) % 60 <= 2 * SLACK).mean() >= ON_CLOCK,
     )
     regular = (1 - pl.col("jitter") / pl.col("period")).clip(0, 1)
     same = (1 - pl.col("change") / pl.col("usual")).fill_nan(0).clip(0, 1)
@@ -114,7 +116,7 @@ def beats(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
         told.filter(enough)
         .with_columns(score=(regular * (0.6 + 0.4 * same) * cover).round(3))
         .filter(pl.col("score") >= limits.beacon_score)
-        .select(*BEAT, "tries", "period", "jitter", "score")
+        .select(*BEAT, "tries", "period", "jitter", "score", "clock")
     )
 
 
@@ -211,7 +213,7 @@ def _rita(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
     told = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
     best = told.filter(pl.col("score") >= limits.rita_score).sort("client", "server", "score")
     return best.unique(["client", "server"], keep="last", maintain_order=True).with_columns(
-        pl.col("tries").cast(pl.UInt64), suspicion=pl.col("score")
+        pl.col("tries").cast(pl.UInt64), suspicion=pl.col("score"), clock=pl.lit(value=False)
     )
 
 
@@ -219,7 +221,7 @@ def _rows(
     edges: pl.LazyFrame, found: pl.DataFrame, context: Context, keys: list[str]
 ) -> pl.DataFrame:
     """Return a finding for each beat; clients of one owner are one."""
-    measured = ["tries", "period", "jitter", "score", "suspicion"]
+    measured = ["tries", "period", "jitter", "score", "suspicion", "clock"]
     told = found.select(*keys, *measured)
     these = edges.filter(OURS, OUTSIDE, ~REFUSED).join(
         told.lazy(), on=keys, how="inner", nulls_equal=True
@@ -260,13 +262,8 @@ def _grade(row: Mapping[str, Any], context: Context) -> Grade:
     else:
         told = (0.5, "nobody said what to expect")
     beat = (row["score"], "it keeps a beat")
-    clock = [(0.5, "it runs on the clock as schedulers do")] if _clock(row) else []
-    return grade(row, context, amount=False, factors=[beat, told, *clock])
-
-
-def _clock(row: Mapping[str, Any]) -> bool:
-    """Return whether the beat is a whole number of minutes without jitter."""
-    return bool(row["period"] % 60 == 0 and row["jitter"] < 1)
+    clock = [(0.5, "it starts at full minutes as schedulers do")] if row["clock"] else []
+    return grade(row, context, base=0.9, amount=False, factors=[beat, told, *clock])
 
 
 def seconds(value: float) -> str:

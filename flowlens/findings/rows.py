@@ -48,8 +48,8 @@ def merge(edges: pl.LazyFrame, by: Sequence[str] = SERVICE) -> pl.LazyFrame:
         What a finding needs: sums, first and last, lists of addresses and ports, records by
         outcome, and ``views``: the hours of each observer and action.
     """
-    parts = about(edges).group_by([*by, "observer", "action"]).agg(*_part())
-    return parts.group_by(by).agg(*_whole()).sort(by)
+    parts = about(edges).group_by([*by, "observer", "action"]).agg(*_part(by))
+    return parts.group_by(by).agg(*_whole(by)).sort(by)
 
 
 def incidents(
@@ -76,10 +76,10 @@ def incidents(
     return (whole(row) for row in merged.iter_rows(named=True))
 
 
-def _part() -> tuple[pl.Expr, ...]:
+def _part(by: Sequence[str]) -> tuple[pl.Expr, ...]:
     """Return what is kept of the rows of one observer and action."""
     early = ["first_seen", "bytes_out", "client", "server"]
-    first = pl.col("client_owner", "client_kind", "client", "server", "domains")
+    first = pl.col(name for name in FIRST[:-1] if name not in by)
     ranks = range(len(DESTINATION_KINDS))
     kind = pl.col("destination_kind").replace_strict(
         DESTINATION_KINDS, ranks, default=len(DESTINATION_KINDS) - 1, return_dtype=pl.UInt8
@@ -103,7 +103,7 @@ def _part() -> tuple[pl.Expr, ...]:
     )  # fmt: skip
 
 
-def _whole() -> tuple[pl.Expr, ...]:
+def _whole(by: Sequence[str]) -> tuple[pl.Expr, ...]:
     """Return what is kept of all observers and actions."""
     early = ["first_seen", "bytes_first", "client", "server"]
     records, action = pl.col("records"), pl.col("action")
@@ -111,7 +111,9 @@ def _whole() -> tuple[pl.Expr, ...]:
     view = pl.struct("observer", "action", since=least, until=most, clients=pl.col("clients"))
     lists = (pl.col(name).list.explode(empty_as_null=False).unique().sort() for name in LISTS)
     return (
-        pl.col(*FIRST).sort_by(early, descending=[False, True, False, False]).first(),
+        pl.col(name for name in FIRST if name not in by)
+        .sort_by(early, descending=[False, True, False, False])
+        .first(),
         pl.col("first_seen").min(),
         pl.col("last_seen").max(),
         *lists,
