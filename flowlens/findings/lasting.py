@@ -63,14 +63,20 @@ def _left(edges: pl.LazyFrame) -> pl.LazyFrame:
 
 def _lasting(left: pl.LazyFrame, limits: Limits) -> pl.DataFrame:
     """Return `SERVICE` and ``seconds`` of the longest connection, where it is long."""
-    many = pl.len().over(PAIR) >= limits.long_hours - 1
+    last, first = pl.col("last_seen").max(), pl.col("first_seen").min()
+    many = (
+        left.group_by(PAIR)
+        .agg(pl.len(), span=(last - first).dt.total_hours())
+        .filter(pl.col("len") >= limits.long_hours - 1, pl.col("span") >= limits.long_hours)
+        .select(PAIR)
+        .collect(engine="streaming")
+    )
     rest = pl.col("first_seen") - pl.col("last_seen").shift(1).over(PAIR)
     apart = (rest > pl.duration(seconds=limits.idle)).fill_null(value=True)
-    last, first = pl.col("last_seen").max(), pl.col("first_seen").min()
     columns = [*SERVICE, "client", "server", "first_seen", "last_seen"]
     return (
         left.select(columns)
-        .filter(many)
+        .join(many.lazy(), on=PAIR, how="semi", nulls_equal=True)
         .sort(*PAIR, "first_seen", "last_seen")
         .with_columns(run=apart.cast(pl.UInt32).cum_sum())
         .group_by(*SERVICE, "client", "server", "run")

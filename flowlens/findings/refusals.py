@@ -94,9 +94,9 @@ def breakage(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         Rows of FINDINGS.
     """
     wanted = (pl.col("expected") != "no").fill_null(value=True)
-    ours = about(edges.filter(OURS, wanted, pl.col("server").is_not_null()))
+    asked = edges.filter(OURS, wanted, pl.col("server").is_not_null())
     keys = (
-        ours.filter(REFUSED)
+        about(asked.filter(REFUSED))
         .group_by(SERVICE)
         .agg(refused=pl.min("first_seen"), count=pl.sum("records"))
         .filter(pl.col("count") >= context.limits.broken)
@@ -104,6 +104,9 @@ def breakage(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     )
     if keys.is_empty():
         return table([])
+    place = [name for name in SERVICE if name != "about"]
+    some = keys.lazy().select(place).unique()
+    ours = about(asked.join(some, on=place, how="semi", nulls_equal=True))
     worked = (
         ours.filter(ANSWERED)
         .join(keys.lazy(), on=SERVICE, nulls_equal=True)

@@ -37,11 +37,12 @@ ANSWERED = ~REFUSED & (pl.col("packets_in") > 0).fill_null(value=False)
 
 _KNOWN = (pl.col("client_owner").list.len() > 0).fill_null(value=False)
 
-#: Who it is about: the candidate owners, or the address of a client that nobody is known for.
+#: Who it is about: the candidate owners (a sorted list), or the address of a client that nobody is
+#: known for.
 ABOUT = pl.concat_str(
     _KNOWN.cast(pl.String),
     pl.when(_KNOWN)
-    .then(pl.col("client_owner").list.sort().list.join("\x1f"))
+    .then(pl.col("client_owner").list.join("\x1f"))
     .otherwise(pl.col("client").fill_null("")),
     separator="\x1f",
 )

@@ -48,8 +48,10 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     left = about(edges.filter(OURS, OUTSIDE, ~REFUSED, unsaid))
     nameless = pl.col("destination_kind").is_in(["address", "network"])
     strange = (pl.col("expected") == "no") | nameless
-    hourly = left.group_by(*SERVICE, "hour").agg(
-        pl.sum("bytes_out", "bytes_in"), strange=strange.any()
+    hourly = (
+        heavy(left, min(limits.exfil_hour, limits.exfil_slow))
+        .group_by(*SERVICE, "hour")
+        .agg(pl.sum("bytes_out", "bytes_in"), strange=strange.any())
     )
     out, came = pl.col("bytes_out"), pl.col("bytes_in")
     told = hourly.group_by(SERVICE).agg(
@@ -60,10 +62,20 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         ratio=_ratio(out.sum(), came.sum()),
         peak=out.max(),
     )
-    common = pl.col("about").n_unique().over("destination") <= limits.few
     slow = (pl.col("total") >= limits.exfil_slow) & (pl.col("hours") >= limits.exfil_hours)
-    slow &= pl.col("strange") & common & (pl.col("ratio") > limits.producer)
-    found = told.filter(pl.col("fast") | slow).collect(engine="streaming")
+    slow &= pl.col("strange") & (pl.col("ratio") > limits.producer)
+    # Who else goes there is asked of the few that are left.
+    some = told.filter(pl.col("fast") | slow).collect(engine="streaming")
+    places = some.lazy().select("destination").unique()
+    common = (
+        left.join(places, on="destination", how="semi", nulls_equal=True)
+        .group_by("destination")
+        .agg(workloads=pl.col("about").n_unique())
+        .collect(engine="streaming")
+    )
+    found = some.join(common, on="destination", nulls_equal=True).filter(
+        pl.col("fast") | (pl.col("workloads") <= limits.few)
+    )
     return _told(left, found, lambda row, known: _leaving(row, known, context))
 
 
@@ -88,7 +100,8 @@ def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     """
     limits = context.limits
     left = about(edges.filter(OURS, OUTSIDE, ~REFUSED))
-    hourly = left.group_by(*SERVICE, "hour").agg(bytes=pl.sum("bytes_out"))
+    some = heavy(left, limits.volume_bytes)
+    hourly = some.group_by(*SERVICE, "hour").agg(bytes=pl.sum("bytes_out"))
     found = surges(hourly, SERVICE, limits, limits.volume_bytes)
     return _told(left, found, lambda row, known: _unusual(row, known, context))
 
@@ -128,6 +141,17 @@ def hoarding(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     )
     known = found.join(sent, on="about", how="left")
     return _told(inner, known, lambda row, told: _gathered(row, told, context), ["about"])
+
+
+def heavy(left: pl.LazyFrame, least: int) -> pl.LazyFrame:
+    """Return the rows of services to which at least so many bytes went in all.
+
+    Hours of the rest, which are nearly all, need not be held.
+    """
+    total = pl.col("bytes_out").sum()
+    kept = left.group_by(SERVICE).agg(total=total).filter(pl.col("total") >= least)
+    found = kept.select(SERVICE).collect(engine="streaming")
+    return left.join(found.lazy(), on=SERVICE, how="semi", nulls_equal=True)
 
 
 def surges(hourly: pl.LazyFrame, keys: Sequence[str], limits: Limits, least: int) -> pl.DataFrame:
