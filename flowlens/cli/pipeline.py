@@ -222,8 +222,9 @@ class Job:
         edges = self.edges().collect(engine="streaming")
         records = self.records(places=True)
         found = findings(edges, context(self, edges, records))
-        if not edges.is_empty() and (edges["expected"] == "unknown").all():
-            console.say("nothing is judged: give an expected document (-e) or --learn-until TIME")
+        unknown = not edges.is_empty() and (edges["expected"] == "unknown").all()
+        if unknown and self.learn_until is None:
+            console.say("what is expected is unknown: give a document (-e) or --learn-until TIME")
         if not found.is_empty():
             found = quote(found, records)
         return Judged(edges, found)

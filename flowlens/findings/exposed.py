@@ -9,7 +9,7 @@ from flowlens.findings.context import Context
 from flowlens.findings.ports import CONTROL, named
 from flowlens.findings.rows import NAMED, finding, incidents, outcome, table, when
 from flowlens.findings.severity import grade
-from flowlens.findings.sides import ANSWERED, INSIDE, OURS, TCP
+from flowlens.findings.sides import ANSWERED, INSIDE, OURS, TCP, content
 from flowlens.words import noun, service, size
 
 __all__ = ["exposed"]
@@ -37,9 +37,9 @@ def exposed(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     Returns:
         Rows of FINDINGS.
     """
-    content = pl.col("bytes_in") > context.limits.header * pl.col("packets_in")
+    spoken = content(context.limits)
     near = edges.filter(named(CONTROL), pl.col("protocol") == TCP, INSIDE)
-    answered = near.filter(~OURS, ANSWERED, content, pl.col("client").is_not_null())
+    answered = near.filter(~OURS, ANSWERED, spoken, pl.col("client").is_not_null())
     found = answered.select(TRY).unique().collect(engine="streaming")
     if found.is_empty():
         return table([])

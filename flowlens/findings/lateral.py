@@ -10,7 +10,7 @@ from flowlens.findings.limits import Limits
 from flowlens.findings.ports import CONTROL, LOGINS, named
 from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
 from flowlens.findings.severity import grade
-from flowlens.findings.sides import ANSWERED, INSIDE, OURS, about
+from flowlens.findings.sides import ANSWERED, INSIDE, OURS, about, content
 from flowlens.words import noun, size
 
 __all__ = ["STEPS", "lateral"]
@@ -39,8 +39,7 @@ def lateral(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     Returns:
         Rows of FINDINGS.
     """
-    content = pl.col("bytes_in") > context.limits.header * pl.col("packets_in")
-    inner = edges.filter(OURS, INSIDE, ANSWERED, content, named(STEPS))
+    inner = edges.filter(OURS, INSIDE, ANSWERED, content(context.limits), named(STEPS))
     strange = inner.filter(expected="no")
     if context.learn_until is not None:
         fresh = _fresh(edges, inner, context)

@@ -28,7 +28,8 @@ class Limits:
     slow_servers: int = 8  # servers on one port in a day; p < slow_chance against one every 2 days
     slow_chance: float = 1e-6  # chance of as many under the background of the port (SiLK rwscan)
     slow_tries: float = 3.0  # tries of one server from which it is a client that retries (own)
-    header: int = 64  # bytes of a packet that says nothing: 20 IP or 40, 20 TCP, 4 to 20 options
+    header: int = 64  # bytes of an IPv4 packet that says nothing: 20 IP, 20 TCP, 24 options
+    header_six: int = 84  # the same of IPv6, whose header has 40
 
     # Beacons.
     beats: int = 12  # starts from which a beat can be told from chance (own)
@@ -49,8 +50,7 @@ class Limits:
     hoard_bytes: int = 100_000_000  # bytes that came from inside in an hour
 
     # Connections.
-    long_hours: int = 4  # hours of one connection; low from here on (RITA: 1 none, 4 low, 8 medium)
-    very_long_hours: int = 12  # high, with reasons (RITA)
+    long_hours: int = 4  # hours of one connection; worse from 8 and 12 on (RITA)
     idle: int = 350  # seconds after which NAT forgets a connection (AWS)
 
     # Brute force.

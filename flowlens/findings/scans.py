@@ -11,7 +11,7 @@ from flowlens.findings.limits import Limits
 from flowlens.findings.ports import CONTROL, named
 from flowlens.findings.rows import NAMED, finding, merge, outcome, table, when, whole, whom
 from flowlens.findings.severity import Grade, grade
-from flowlens.findings.sides import ANSWERED, INSIDE, OURS, REFUSED, TCP, UDP, about
+from flowlens.findings.sides import ANSWERED, INSIDE, OURS, REFUSED, TCP, UDP, about, bare
 from flowlens.words import count, noun, proto, service
 
 __all__ = ["SCANS", "chance", "claimed", "probes", "scans"]
@@ -33,7 +33,7 @@ def probes(edges: pl.LazyFrame, context: Context) -> pl.LazyFrame:
     opened it must be more than a guess; the ports of traceroute are left out.
     """
     tcp, udp = (pl.col("protocol") == number for number in (TCP, UDP))
-    header = context.limits.header
+    header = bare(context.limits)
     mute = (pl.col("bytes_in") <= header * pl.col("packets_in")) & (
         pl.col("bytes_out") <= header * pl.col("packets_out")
     )

@@ -9,7 +9,7 @@ from flowlens.findings.context import Context
 from flowlens.findings.ports import CLEAR, DNS, MAIL, named
 from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
 from flowlens.findings.severity import grade
-from flowlens.findings.sides import ANSWERED, OURS, OUTSIDE, REFUSED, TCP, UDP, about
+from flowlens.findings.sides import ANSWERED, OURS, OUTSIDE, REFUSED, TCP, UDP, about, content
 from flowlens.words import PROTOCOLS, noun, proto, size
 
 __all__ = ["bypass", "cleartext", "floods", "foreign_dns", "odd_protocols", "spam"]
@@ -98,10 +98,9 @@ def cleartext(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         Rows of FINDINGS.
     """
     http = (pl.col("server_port") == WEB) & (pl.col("destination_kind") == "aws")
-    content = pl.col("bytes_in") > context.limits.header * pl.col("packets_in")
     spoken = edges.filter(
-        OURS, OUTSIDE, ANSWERED, content, named(CLEAR), pl.col("protocol").is_in([TCP, UDP]),
-        UNDECLARED, ~http.fill_null(value=False),
+        OURS, OUTSIDE, ANSWERED, content(context.limits), named(CLEAR), UNDECLARED,
+        pl.col("protocol").is_in([TCP, UDP]), ~http.fill_null(value=False),
     )  # fmt: skip
     return table([_clear(row, context) for row in incidents(spoken, several=FEW)])
 

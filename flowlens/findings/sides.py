@@ -3,8 +3,12 @@
 import polars as pl
 
 from flowlens.destinations.paths import private
+from flowlens.findings.limits import Limits
 
-__all__ = ["ABOUT", "ANSWERED", "INSIDE", "OURS", "OUTSIDE", "REFUSED", "TCP", "UDP", "about"]
+__all__ = [
+    "ABOUT", "ANSWERED", "INSIDE", "OURS", "OUTSIDE", "REFUSED", "TCP", "UDP", "about", "bare",
+    "content",
+]  # fmt: skip
 
 TCP, UDP = 6, 17
 
@@ -46,6 +50,17 @@ ABOUT = pl.concat_str(
     .otherwise(pl.col("client").fill_null("")),
     separator="\x1f",
 )
+
+
+def bare(limits: Limits) -> pl.Expr:
+    """Return the bytes of a packet without content: IPv6 has the longer header."""
+    six = pl.col("server").str.contains(":", literal=True).fill_null(value=False)
+    return pl.when(six).then(limits.header_six).otherwise(limits.header)
+
+
+def content(limits: Limits) -> pl.Expr:
+    """Return whether the server sent content: more than headers hold."""
+    return pl.col("bytes_in") > bare(limits) * pl.col("packets_in")
 
 
 def about(edges: pl.LazyFrame) -> pl.LazyFrame:

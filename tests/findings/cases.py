@@ -31,21 +31,38 @@ def hourly(count: int, make: Any = edge, **change: Any) -> Rows:
     return [make(n, 3_540, **change) if make is edge else make(n, **change) for n in range(count)]
 
 
-NO = {"expected": "no"}
-YES = {"expected": "yes"}
-BIG = {"bytes_out": 120_000_000, "packets_out": 90_000, "bytes_in": 900_000}
-STREAM = {"server_port": 3333, "bytes_out": 40_000, "packets_out": 200, "bytes_in": 50_000,
+NO: dict[str, Any] = {"expected": "no"}
+YES: dict[str, Any] = {"expected": "yes"}
+BIG: dict[str, Any] = {"bytes_out": 120_000_000, "packets_out": 90_000, "bytes_in": 900_000}
+STREAM: dict[str, Any] = {"server_port": 3333, "bytes_out": 40_000, "packets_out": 200, "bytes_in": 50_000,
           "packets_in": 210}  # fmt: skip
-LOGIN = {"server_port": 22, "connections": 60, "packets_out": 900, "packets_in": 900,
+LOGIN: dict[str, Any] = {"server_port": 22, "connections": 60, "packets_out": 900, "packets_in": 900,
          "bytes_out": 120_000, "bytes_in": 150_000}  # fmt: skip
-DNS = {"server_port": 53, "protocol": 17, "server": "198.51.100.53"}
-FLOOD = {"packets_out": 400_000, "bytes_out": 24_000_000, "packets_in": 0, "bytes_in": 0}
-MAIL = {"server_port": 25}
-S3 = {"aws_service": "S3", "destination_kind": "aws", "destination": "S3", "region": "us-east-1"}
-GATE = edge(0, **S3, path="gateway endpoint", server="52.216.0.9", client="10.0.1.9")
-OUTER = {"client": "198.51.100.7", "client_owner": None, "client_kind": None, "vantage": "server"}
-TARGET = {"server": "10.0.2.8", "destination": "db", "server_port": 22}
-SSH = {"server_port": 22, "bytes_in": 40_000, "packets_in": 40}
+DNS: dict[str, Any] = {"server_port": 53, "protocol": 17, "server": "198.51.100.53"}
+FLOOD: dict[str, Any] = {
+    "packets_out": 400_000,
+    "bytes_out": 24_000_000,
+    "packets_in": 0,
+    "bytes_in": 0,
+}
+MAIL: dict[str, Any] = {"server_port": 25}
+S3: dict[str, Any] = {
+    "aws_service": "S3",
+    "destination_kind": "aws",
+    "destination": "S3",
+    "region": "us-east-1",
+}
+GATE: dict[str, Any] = edge(
+    0, **S3, path="gateway endpoint", server="52.216.0.9", client="10.0.1.9"
+)
+OUTER: dict[str, Any] = {
+    "client": "198.51.100.7",
+    "client_owner": None,
+    "client_kind": None,
+    "vantage": "server",
+}
+TARGET: dict[str, Any] = {"server": "10.0.2.8", "destination": "db", "server_port": 22}
+SSH: dict[str, Any] = {"server_port": 22, "bytes_in": 40_000, "packets_in": 40}
 
 
 def port(n: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tests.findings.conftest import edge, frame
 
 Records = Callable[..., pl.LazyFrame]
 DAY = 86_400
-C2 = {"server_port": 8443, "expected": "no"}
+C2: dict[str, Any] = {"server_port": 8443, "expected": "no"}
 BEAT = [n * 300 for n in range(280)]
 
 

@@ -38,11 +38,7 @@ MADE_BY = {
     "floods": ("flood",),
     "silence": ("gap", "skipped", "switched-off"),
 }
-BY_KIND = {
-    kind: detection
-    for detection in DETECTIONS
-    for kind in MADE_BY[detection.__name__]  # type: ignore[attr-defined]
-}
+BY_KIND = {kind: detection for detection in DETECTIONS for kind in MADE_BY[detection.__name__]}
 ALIKE = [(case, name) for case in CASES for name in case.alike]
 
 
@@ -79,7 +75,7 @@ def test_every_detection_is_tried() -> None:
     """Each detection has a docstring, an incident, and at least three look-alikes."""
     tried = {case.kind for case in CASES} | {"beacon", "threat", "gap", "skipped"}
     for detection in DETECTIONS:
-        name = detection.__name__  # type: ignore[attr-defined]
+        name = detection.__name__
         assert tried >= set(MADE_BY[name])
         assert "Technique: " in (detection.__doc__ or "")
         assert re.search(r"It (cannot|believes)|It can", detection.__doc__ or "")
