@@ -34,10 +34,14 @@ def hourly(count: int, make: Any = edge, **change: Any) -> Rows:
 NO: dict[str, Any] = {"expected": "no"}
 YES: dict[str, Any] = {"expected": "yes"}
 BIG: dict[str, Any] = {"bytes_out": 120_000_000, "packets_out": 90_000, "bytes_in": 900_000}
-STREAM: dict[str, Any] = {"server_port": 3333, "bytes_out": 40_000, "packets_out": 200, "bytes_in": 50_000,
-          "packets_in": 210}  # fmt: skip
-LOGIN: dict[str, Any] = {"server_port": 22, "connections": 60, "packets_out": 900, "packets_in": 900,
-         "bytes_out": 120_000, "bytes_in": 150_000}  # fmt: skip
+STREAM: dict[str, Any] = {
+    "server_port": 3333, "bytes_out": 40_000, "packets_out": 200, "bytes_in": 50_000,
+    "packets_in": 210,
+}  # fmt: skip
+LOGIN: dict[str, Any] = {
+    "server_port": 22, "connections": 60, "packets_out": 900, "packets_in": 900,
+    "bytes_out": 120_000, "bytes_in": 150_000,
+}  # fmt: skip
 DNS: dict[str, Any] = {"server_port": 53, "protocol": 17, "server": "198.51.100.53"}
 FLOOD: dict[str, Any] = {
     "packets_out": 400_000,
