@@ -124,7 +124,7 @@ def _tried(
     if row["declared"]:
         factors.append((0.2, "it was declared, as automation is"))
     graded = grade(row, context, amount=False, kind=False, factors=factors)
-    key = (target, port) if not inner else None
+    key = (row["server"], target, port) if not inner else None
     numbers = {"tries": row["connections"], "peak": won or None}
     told = row if inner else {**row, "client_owner": None}
     return finding(KIND, told, text, graded, "T1110", key=key, numbers=numbers)

@@ -67,4 +67,4 @@ def _open(row: Mapping[str, Any], context: Context, *, crowd: bool) -> dict[str,
     factors = [(1.0, f"{CONTROL[port]} is open to the outside")]
     graded = grade(row, context, base=0.5, amount=False, kind=False, factors=factors)
     told = {**row, "client_owner": None, **({"open": ("clients",)} if crowd else {})}
-    return finding("exposed", told, text, graded, "T1190", key=(target, port))
+    return finding("exposed", told, text, graded, "T1190", key=(row["server"], target, port))

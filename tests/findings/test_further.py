@@ -111,3 +111,16 @@ def test_what_is_unknown_is_no_incident() -> None:
     bare = {name: None for name in edge(0) if name not in {"client", "server"}}
     assert findings(frame([{**bare, "client": "10.0.1.5", "server": "203.0.113.9"}])).is_empty()
     assert findings(frame([refused(0, server=None)])).is_empty()
+
+
+def test_a_guessed_door_that_is_open_is_one_finding() -> None:
+    """Guesses at a service that also answers the outside are one finding that says both."""
+    outer = {
+        "client": "198.51.100.7",
+        "client_owner": None,
+        "client_kind": None,
+        "vantage": "server",
+    }
+    (row,) = findings(frame([inner(0, **LOGIN, **outer)])).to_dicts()
+    assert row["kind"] == "brute-force"
+    assert "(also: it answers the outside)" in row["text"]
