@@ -9,6 +9,7 @@ from flowlens.findings.beacon import beacons
 from flowlens.findings.brute import brute_force
 from flowlens.findings.context import Context
 from flowlens.findings.exposed import exposed
+from flowlens.findings.floods import floods
 from flowlens.findings.incidents import merged
 from flowlens.findings.lasting import long_connections, mining
 from flowlens.findings.lateral import lateral
@@ -20,7 +21,6 @@ from flowlens.findings.scans import claimed, found, scanned, scans
 from flowlens.findings.services import (
     bypass,
     cleartext,
-    floods,
     foreign_dns,
     odd_protocols,
     spam,

@@ -15,7 +15,7 @@ from flowlens.words import moment, noun, size
 __all__ = ["breakage", "let_in"]
 
 TRY = ["client", "server", "server_port", "protocol"]
-LATE = pl.duration(days=3650)  # beyond any log
+FEW = 3  # workloads that broke at one place, each a finding; of more the place is the finding
 
 
 def let_in(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -80,7 +80,8 @@ def breakage(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
 
     A workload was accepted and answered at a destination, and later refused there in at least
     `broken` records, with nothing accepted after the first refusal. It is worse where the document
-    declares it, and nothing where it is unexpected.
+    declares it, and nothing where it is unexpected. Where more than three workloads broke at one
+    service, that is one finding.
 
     Technique: none; it is about availability.
 
@@ -119,20 +120,37 @@ def breakage(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     if worked.is_empty():
         return table([])
     found = ours.filter(REFUSED).join(worked.lazy(), on=SERVICE, nulls_equal=True)
-    known = {tuple(row[key] for key in SERVICE): row["late"] for row in worked.to_dicts()}
-    rows = incidents(found.select(edges.collect_schema().names()))
-    return table([_broke(row, known[tuple(row[key] for key in SERVICE)], context) for row in rows])
+    crowds = (
+        worked.group_by(place)
+        .agg(workloads=pl.len(), late=pl.max("late"))
+        .filter(pl.col("workloads") > FEW)
+    )
+    single = worked.join(crowds, on=place, how="anti", nulls_equal=True)
+    columns = edges.collect_schema().names()
+    rows: list[dict[str, Any]] = []
+    for by, told in ((SERVICE, single), (place, crowds)):
+        known = {tuple(row[key] for key in by): row for row in told.iter_rows(named=True)}
+        within = found.join(told.lazy().select(by), on=by, how="semi", nulls_equal=True)
+        for row in incidents(within.select(columns), by):
+            rows.append(_broke(row, known[tuple(row[key] for key in by)], context))
+    return table(rows)
 
 
-def _broke(row: Mapping[str, Any], late: Any, context: Context) -> dict[str, Any]:
-    """Return a finding of breakage."""
+def _broke(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Return a finding of breakage; of many workloads it is about the server."""
+    many = known.get("workloads")
+    subject = f"{noun(many, 'workload')} are" if many else f"{whom(row)} is"
     text = (
-        f"{whom(row)} is refused at {where(row)}, where it was answered until {moment(late)} UTC: "
-        f"{size(row['bytes_out'])} tried {when(row)}, {outcome(row)}"
+        f"{subject} refused at {where(row)}, where the last answer was at {moment(known['late'])} "
+        f"UTC: {size(row['bytes_out'])} tried {when(row)}, {outcome(row)}"
     )
     told = (1.0, "it was declared") if row["declared"] else (0.5, "it worked before")
     graded = grade(
         row, context, base=0.4, evidence=(1.0, "refused every time"), amount=False, kind=False,
         factors=[told],
     )  # fmt: skip
-    return finding("breakage", row, text, graded, None)
+    if not many:
+        return finding("breakage", row, text, graded, None)
+    key = (row["destination"], row["server_port"], row["protocol"])
+    told = {**row, "client_owner": None}
+    return finding("breakage", told, text, graded, None, key=key, numbers={"workloads": many})

@@ -124,3 +124,15 @@ def test_a_guessed_door_that_is_open_is_one_finding() -> None:
     (row,) = findings(frame([inner(0, **LOGIN, **outer)])).to_dicts()
     assert row["kind"] == "brute-force"
     assert "(also: it answers the outside)" in row["text"]
+
+
+def test_a_server_that_broke_for_all_is_one_finding() -> None:
+    """Nine workloads that are refused where they were answered before are one finding."""
+    rows = [
+        {**row, "client": f"10.0.1.{n}", "client_owner": [f"f{n}"], "observer": f"eni-{n}"}
+        for n in range(9)
+        for row in (inner(0), refused(5, server="10.0.2.8", destination="db", records=9))
+    ]
+    (row,) = findings(frame(rows)).filter(kind="breakage").to_dicts()
+    assert (row["owner"], row["numbers"]["workloads"], row["numbers"]["clients"]) == (None, 9, 9)
+    assert row["text"].startswith("9 workloads are refused at db (10.0.2.8) tcp/443")
