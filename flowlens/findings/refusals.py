@@ -152,5 +152,5 @@ def _broke(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -
     if not many:
         return finding("breakage", row, text, graded, None)
     key = (row["destination"], row["server_port"], row["protocol"])
-    told = {**row, "client_owner": None}
-    return finding("breakage", told, text, graded, None, key=key, numbers={"workloads": many})
+    place = {**row, "client_owner": None}
+    return finding("breakage", place, text, graded, None, key=key, numbers={"workloads": many})
