@@ -45,9 +45,12 @@ def _unjudged(job: "Job", edges: pl.DataFrame, records: pl.LazyFrame) -> None:
     if job.learn_until is not None and not (edges["first_seen"] < job.learn_until).any():
         day = moment(job.learn_until)
         console.say(f"note: the logs hold nothing from before {day} UTC: nothing can be called new")
-    names = set(records.collect_schema().names())
+    schema = records.collect_schema()
+    names = set(schema.names())
     if "start" not in names or not {"srcaddr", "dstaddr"} <= names:
         console.say("note: without start and addresses of records, beacons are not judged")
+    elif schema.get("merged") == pl.UInt64():
+        console.say("note: records that come added up hide their starts: beacons are not judged")
     elif "tcp_flags" not in names:
         console.say(
             "note: no tcp-flags: who opened a connection, and when, is told by ports and gaps"

@@ -34,10 +34,12 @@ def events(records: pl.LazyFrame, pairs: pl.DataFrame) -> pl.DataFrame | None:
 
     Returns:
         `PAIR`, ``at`` (seconds since 1970), ``until``, ``bytes_out``, ``bytes_in``,
-        ``packets_out``, ``packets_in``; None where the records have no addresses or times.
+        ``packets_out``, ``packets_in``; None where the records have no addresses or times, or
+        come added up (``merged``), so that nothing tells one start from the next.
     """
-    names = records.collect_schema().names()
-    if not set(names) >= NEEDED:
+    schema = records.collect_schema()
+    names = schema.names()
+    if not set(names) >= NEEDED or schema.get("merged") == pl.UInt64():
         return None
     wanted = pairs.select(*PAIR, "observer").unique()
     rows = _rows(records, names, wanted.lazy()).collect(engine="streaming")

@@ -127,6 +127,12 @@ def test_without_records_nothing_is_said() -> None:
     assert beacons(rows, Context(records=pl.LazyFrame({"srcaddr": ["10.0.1.5"]}))).is_empty()
 
 
+def test_records_that_were_added_up_have_no_starts(records: Records) -> None:
+    """A table that adds up records by the hour would beat by the hour: it is not judged."""
+    summed = records(BEAT, server_port=8443).with_columns(merged=pl.lit(60, pl.UInt64))
+    assert found(summed, **C2).is_empty()
+
+
 def test_rita_scores_every_pair(records: Records) -> None:
     """In the mode of RITA what was declared is scored as well, and named so."""
     row = found(records(BEAT), mode="rita", expected="yes").row(0, named=True)
