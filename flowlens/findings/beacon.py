@@ -26,7 +26,7 @@ BEAT = ["client", "destination", "server_port", "protocol"]
 #: How suspicious a beat is by the kind of its destination (0..1), and by what is expected.
 KINDS = {"address": 1.0, "network": 0.8, "domain": 0.6, "named": 0.3, "aws": 0.3}
 FOUR = (False,) * 4
-EXPECTED = {"no": 1.0, "unknown": 0.6}
+EXPECTED = {"no": 1.0, "unknown": 0.5}
 UNNAMED = 0.8  # an address without a resolver log to look it up in
 ALONE, SOME, MANY = 1.0, 0.7, 0.4  # nobody else of many, of few; others go there too
 CROWD = 5  # workloads that make many
