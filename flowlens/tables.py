@@ -106,6 +106,18 @@ FINDINGS: dict[str, pl.DataType] = {
             "rejected": pl.UInt64,  # of the records
             "connections": pl.UInt64,
             "hours": pl.UInt64,
+            # What a detection measured; null where it did not.
+            "clients": pl.UInt64,  # distinct addresses
+            "servers": pl.UInt64,
+            "ports": pl.UInt64,  # distinct ports of servers
+            "workloads": pl.UInt64,  # owner sets that reach the destination
+            "tries": pl.UInt64,  # connections that the detection counts
+            "peak": pl.UInt64,  # bytes of the hour with the most
+            "usual": pl.UInt64,  # bytes of the median hour
+            "seconds": pl.UInt64,  # how long one thing lasted
+            "period": pl.Float64,  # median seconds between starts
+            "jitter": pl.Float64,  # their median absolute deviation, in seconds
+            "score": pl.Float64,  # the statistic of the detection
         }
     ),
     "text": pl.String(),

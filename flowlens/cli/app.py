@@ -117,7 +117,7 @@ def findings(
         Level | None, typer.Option(help="Exit 10 if a finding is this severe or worse.")
     ] = None,
 ) -> int:
-    """Print unexpected destinations, worst first, with their evidence."""
+    """Print what an investigator must see, worst first, each with its evidence."""
     from flowlens.cli.findings import print_findings
     from flowlens.cli.pipeline import Job
 

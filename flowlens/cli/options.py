@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from typer import Argument, Option
 
@@ -77,6 +77,13 @@ class Grounds:
     learn_until: Annotated[
         str | None, Option(metavar="TIME", help="What was seen before is expected.")
     ] = None
+    threats: Annotated[
+        list[Path] | None,
+        Option(metavar="FILE", help="Addresses that somebody listed, one a line; repeatable."),
+    ] = None
+    beacon: Annotated[
+        Literal["own", "rita"], Option(help="How beacons are scored; rita: all pairs, as RITA 5.")
+    ] = "own"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

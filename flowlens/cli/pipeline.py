@@ -45,6 +45,19 @@ def chosen(read: Reading) -> Any:
     return Engine(read.engine, read.scratch, reached(read))
 
 
+def listed(paths: Sequence[Path] | None) -> Any:
+    """Return the lists of bad addresses, or None if none was given.
+
+    Raises:
+        InputError: A list cannot be read or holds no address.
+    """
+    if not paths:
+        return None
+    from flowlens.findings.lists import read
+
+    return read(*paths)
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """Edges, and the findings about them."""
@@ -74,6 +87,7 @@ class Job:
         self.queries = Ledger()  # of resolver logs, which are no flow logs
         self.wanted = kinds(read.redact)
         self.engine = chosen(read)
+        self.threats = listed(self.grounds.threats)
         learn = self.grounds.learn_until
         self.learn_until = times.parse(learn, now=self.now) if learn else None
         self.window = times.interval(read.since, read.until, read.last, now=self.now)
@@ -217,16 +231,19 @@ class Job:
         Args:
             edges: They, if they are there already.
         """
+        from flowlens.cli.grounds import context
         from flowlens.findings import findings, quote
 
         # Edges are small. Collected once, they serve the findings, the pictures and the tables.
         if edges is None:
             edges = self.edges().collect(engine="streaming")
-        found = findings(edges)
-        if not edges.is_empty() and (edges["expected"] == "unknown").all():
-            console.say("nothing is judged: give an expected document (-e) or --learn-until TIME")
+        records = self.records(places=True)
+        found = findings(edges, context(self, edges, records))
+        unknown = not edges.is_empty() and (edges["expected"] == "unknown").all()
+        if unknown and self.learn_until is None:
+            console.say("what is expected is unknown: give a document (-e) or --learn-until TIME")
         if not found.is_empty():
-            found = quote(found, self.records(places=True))
+            found = quote(found, records)
         return Judged(edges, found)
 
     def severe(self, found: pl.DataFrame, level: str) -> bool:

@@ -1,21 +1,36 @@
-"""The settings of all detections, in one place."""
+"""What detections are given beside the edges."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from flowlens.findings.limits import Limits
+
+if TYPE_CHECKING:
+    from flowlens.findings.lists import Threats
 
 __all__ = ["Context"]
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What detections need beside the edges.
+    """What detections need beside the edges; whatever is missing is not judged.
 
     Args:
-        little: bytes sent below which a transfer is little more than a greeting.
-        much: bytes sent from which a transfer can carry a document store's worth of secrets.
-        huge: bytes sent from which a transfer is exfiltration by volume alone; the hourly
-            volume that Slips documents for one address is the same 100 MB.
+        limits: every threshold.
+        records: typed records, of which the starts of connections are read: beacons and the
+            success of a brute force need them, because edges are hours wide.
+        coverage: rows of schema COVERAGE; None if they are not known.
+        threats: addresses that somebody listed.
+        learn_until: the end of the time in which what is seen is usual.
+        beacon: "own", or "rita" for RITA's score over all pairs, whatever was expected of them.
     """
 
-    little: int = 10_000
-    much: int = 1_000_000
-    huge: int = 100_000_000
+    limits: Limits = field(default_factory=Limits)
+    records: pl.LazyFrame | None = None
+    coverage: pl.DataFrame | None = None
+    threats: "Threats | None" = None
+    learn_until: datetime | None = None
+    beacon: Literal["own", "rita"] = "own"

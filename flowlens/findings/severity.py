@@ -1,6 +1,6 @@
 """Severity = base × evidence × exposure, with the reason in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,9 @@ KINDS = {
     "inside": (0.5, "the destination is inside"),
 }
 
+#: Factors of a detection, each with its reason.
+Factors = Sequence[tuple[float, str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Grade:
@@ -35,34 +38,54 @@ class Grade:
     why: str
 
 
-def grade(row: Mapping[str, Any], context: Context, *, base: float = 1.0) -> Grade:
+def grade(
+    row: Mapping[str, Any],
+    context: Context,
+    *,
+    base: float = 1.0,
+    evidence: tuple[float, str] | None = None,
+    amount: bool = True,
+    kind: bool = True,
+    factors: Factors = (),
+) -> Grade:
     """Grade one merged row.
 
     The score is the product of three factors between 0 and 1. *base* is how bad the kind of
     finding is, *evidence* how sure it is that data went there (accepted and answered, only
     accepted, only rejected; less where the client is a guess), *exposure* how much was sent and
-    how little is known of the destination.
+    how little is known of the destination. A detection adds what speaks for and against it.
 
     Args:
         row: `accepted`, `rejected`, `unsaid` (records by action; unsaid: the log has none),
             `bytes_out`, `bytes_in`, `oriented` (certain, likely, guess) and `destination_kind`.
         context: the byte limits.
         base: the factor of the detection.
+        evidence: what takes the place of the records' outcome, with its words.
+        amount: whether bytes sent count; a beacon or a scan needs few.
+        kind: whether it counts who the destination is.
+        factors: what the detection adds, with its reasons; one without words is not said.
 
     >>> row = {"accepted": 9, "rejected": 0, "unsaid": 0, "bytes_out": 2_900_000, "bytes_in": 1,
     ...        "oriented": "certain", "destination_kind": "address"}
     >>> grade(row, Context()).level, grade(row | {"accepted": 0, "rejected": 9}, Context()).level
     ('high', 'low')
     """
-    evidence, seen = _evidence(row)
-    amount, sent = _amount(row["bytes_out"], context)
-    kind, known = KINDS.get(row["destination_kind"], KINDS["address"])
+    parts = [evidence or _evidence(row)]
+    if amount:
+        parts.append(_amount(row["bytes_out"], context))
+    if kind:
+        parts.append(KINDS.get(row["destination_kind"], KINDS["address"]))
+    parts += factors
     doubt, role = (
         (0.5, ", though who opened it is a guess") if row["oriented"] == "guess" else (1.0, "")
     )
-    score = base * evidence * doubt * amount * kind
+    score = base * doubt
+    for factor, _ in parts:
+        score *= factor
     level = next(name for least, name in STEPS if score >= least)
-    return Grade(level, score, f"it was {seen}, {sent} and {known}{role}")
+    said = [words for _, words in parts if words]
+    reason = f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else said[0]
+    return Grade(level, score, f"it was {reason}{role}")
 
 
 def _evidence(row: Mapping[str, Any]) -> tuple[float, str]:
@@ -77,10 +100,11 @@ def _evidence(row: Mapping[str, Any]) -> tuple[float, str]:
 
 def _amount(sent: int, context: Context) -> tuple[float, str]:
     """Return the factor of the bytes sent, and the words for it."""
-    if sent >= context.huge:
+    limits = context.limits
+    if sent >= limits.huge:
         return 1.0, "a very large amount was sent"
-    if sent >= context.much:
+    if sent >= limits.much:
         return 0.8, "much was sent"
-    if sent >= context.little:
+    if sent >= limits.little:
         return 0.45, "a moderate amount was sent"
     return 0.25, "little was sent"

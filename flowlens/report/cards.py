@@ -77,6 +77,8 @@ def _card(
     row: Mapping[str, Any], reasons: Mapping[tuple[Any, ...], Mapping[str, Any]], facts: Facts
 ) -> Card:
     """Return one finding in words."""
+    if row["client"] is None and row["server"] is None:
+        return _lost(row, facts)
     owners = row["owner"] or []
     key = "\x1f".join(owners) or row["client"]
     known = reasons.get((key, row["destination"], row["server_port"], row["protocol"]), {})
@@ -93,8 +95,8 @@ def _card(
         who=crowd(owners, row["client"]),
         owners=_owners(owners, row["client"]),
         sent=size(numbers["bytes_out"]),
-        verb="tried" if known.get("refused") == numbers["records"] else "out",
-        amount=f"{noun(numbers['records'], 'record')}, {_outcome(known, numbers['records'])}",
+        verb="tried" if numbers["rejected"] == numbers["records"] else "out",
+        amount=f"{noun(numbers['records'], 'record')}, {_outcome(row, known)}",
         back=f"{size(numbers['bytes_in'])} came back",
         path=", ".join(known.get("path", [])),
         when=span(row["first_seen"], row["last_seen"]),
@@ -116,10 +118,38 @@ def _owners(owners: list[str], client: str | None) -> str:
     return f"from {client}, an interface shared by {', '.join(owners)}: the log cannot tell which"
 
 
-def _outcome(known: Mapping[str, Any], records: int) -> str:
+def _lost(row: Mapping[str, Any], facts: Facts) -> Card:
+    """Return a finding about what the logs do not show: it has neither ends nor traffic."""
+    _, _, reason = row["text"].rpartition("; ")
+    numbers = row["numbers"]
+    command = f"flowlens records {facts.arguments} --where {shlex.quote(row['evidence']['filter'])}"
+    return Card(
+        id=row["id"],
+        severity=row["severity"],
+        destination=row["destination"],
+        server="",
+        service=row["kind"],
+        who="the flow logs",
+        owners="nobody is known to have done it",
+        sent=noun(numbers["seconds"] or 0, "second"),
+        verb="unseen",
+        amount=noun(numbers["records"], "window") if numbers["records"] else "no record",
+        back="",
+        path="",
+        when=span(row["first_seen"], row["last_seen"]),
+        text=row["text"],
+        reason=reason[:1].upper() + reason[1:],
+        why=(),
+        technique=row["technique"] or "",
+        command=command,
+        lines=(),
+    )
+
+
+def _outcome(row: Mapping[str, Any], known: Mapping[str, Any]) -> str:
     """Return how many records were rejected."""
-    refused = known.get("refused")
-    if refused is None or known.get("unsaid"):
+    refused, records = row["numbers"]["rejected"], row["numbers"]["records"]
+    if known.get("unsaid") or "the log does not say whether" in row["text"]:
         return "unknown whether accepted"
     if refused == records:
         return "all rejected"

@@ -67,12 +67,13 @@ def _headline(edges: pl.DataFrame, findings: pl.DataFrame, facts: Facts) -> tupl
     """Return the headline in two parts, and whether it is bad news."""
     if edges.is_empty():
         return "Nothing to judge", ": no flow record was read.", False
-    places = findings.filter(pl.col("kind") == "unexpected").select("destination").n_unique()
-    if places:
+    told = findings.filter(_subject().is_not_null())  # what the logs lost is about nobody
+    places = edges.filter(pl.col("state") == "unexpected")["destination"].n_unique()
+    if places and not told.is_empty():
         strong = noun(places, "unexpected destination")
-        return strong, f", reached by {_reachers(findings)}.", True
-    if not findings.is_empty():
-        return noun(findings.height, "finding"), f", about {_reachers(findings)}.", True
+        return strong, f", reached by {_reachers(told)}.", True
+    if not told.is_empty():
+        return noun(told.height, "finding"), f", about {_reachers(told)}.", True
     judged = edges.filter(pl.col("state") != "unknown").height
     workloads = noun(edges.filter("ours")["key"].n_unique(), "workload")
     where = noun(edges["destination"].n_unique(), "destination")
@@ -83,11 +84,15 @@ def _headline(edges: pl.DataFrame, findings: pl.DataFrame, facts: Facts) -> tupl
     return "Nothing unexpected", f": {workloads} kept to {where} that {_yardstick(facts)}.", False
 
 
+def _subject() -> pl.Expr:
+    """Return who a finding is about: the owners, or the client; null where it is nobody."""
+    return pl.coalesce(pl.col("owner").list.join("\x1f"), "client")
+
+
 def _reachers(findings: pl.DataFrame) -> str:
     """Return how many workloads, shared interfaces and unknown addresses findings are about."""
     size = pl.col("owner").list.len().fill_null(0)
-    key = pl.coalesce(pl.col("owner").list.join("\x1f"), "client")
-    found = findings.select(key=key, size=size).unique()
+    found = findings.select(key=_subject(), size=size).unique()
     counts = (
         (found.filter(pl.col("size") == 1).height, "workload", "workloads"),
         (found.filter(pl.col("size") > 1).height, "shared interface", "shared interfaces"),
@@ -200,7 +205,7 @@ def _numbers(
 ) -> tuple[Number, ...]:
     """Return the strip of four numbers."""
     judged = not edges.filter(pl.col("state") != "unknown").is_empty()
-    flagged = findings.select(pl.coalesce(pl.col("owner").list.join("\x1f"), "client")).n_unique()
+    flagged = findings.select(_subject().drop_nulls().n_unique()).item()
     levels = findings.group_by("severity").len().rows()
     severities = dict(levels)
     order = ("critical", "high", "medium", "low", "info")

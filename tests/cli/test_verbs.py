@@ -186,7 +186,8 @@ def test_wrong_dimension(run: Run, logs: str) -> None:
 def test_findings(run: Run, logs: str, expected: str) -> None:
     """An unexpected destination is a finding with the raw lines behind it."""
     code, out, _ = run("findings", logs, "-e", expected, "--as", "json")
-    (found,) = rows(out)
+    found, lost = rows(out)
+    assert (lost["kind"], lost["severity"]) == ("skipped", "info")
     assert code == 0
     assert set(found) == set(FINDINGS)
     assert (found["server"], found["server_port"]) == ("176.206.173.108", 8333)
@@ -201,20 +202,41 @@ def test_fail_on(run: Run, logs: str, expected: str) -> None:
     """Findings end with 0 unless they were asked to fail, and then with 10."""
     assert run("findings", logs, "-e", expected)[0] == 0
     assert run("findings", logs, "-e", expected, "--fail-on", "info")[0] == 10
-    assert run("findings", logs, "--fail-on", "info")[0] == 0
+    assert run("findings", logs, "--fail-on", "low")[0] == 0
 
 
 def test_learn(run: Run, logs: str) -> None:
     """Without a document, what was seen before a time is the baseline."""
     _, out, err = run("findings", logs, "--learn-until", "2026-11-21T11:00Z", "--as", "json")
-    assert {row["server"] for row in rows(out)} == {"176.206.173.108", "10.0.9.9"}
+    assert {row["server"] for row in rows(out)} == {"176.206.173.108", "10.0.9.9", None}
     assert "time" not in err
+
+
+def test_threats(run: Run, logs: str, tmp_path: Path) -> None:
+    """A list of addresses makes findings without a document; its garbage is said with its line."""
+    path = tmp_path / "bad.txt"
+    path.write_text("# 2026-11-20\n176.206.173.0/24 ; c2\nrubbish\n")
+    _, out, err = run("findings", logs, "--threats", str(path), "--as", "json")
+    assert [row["kind"] for row in rows(out)] == ["threat", "skipped"]
+    assert "note: bad.txt: 1 line held no address and match nothing (line 3: 'rubbish')" in err
+    assert "note: no tcp-flags: who opened a connection, and when, is told by ports and gaps" in err
+    code, _, err = run("findings", logs, "--threats", str(tmp_path / "none.txt"))
+    assert (code, err.count("\n")) == (4, 1)
+
+
+def test_learning_time_without_data(run: Run, logs: str) -> None:
+    """A learning time before all logs teaches nothing, and that is said."""
+    _, out, err = run("findings", logs, "--learn-until", "2026-11-01", "--as", "json")
+    assert [row["kind"] for row in rows(out)] == ["skipped"]
+    assert (
+        "the logs hold nothing from before 2026-11-01 00:00 UTC: nothing can be called new" in err
+    )
 
 
 def test_redact(run: Run, logs: str, expected: str) -> None:
     """What was asked to be hidden is nowhere in the result."""
     _, out, _ = run("findings", logs, "-e", expected, "--redact", "ips,accounts", "--as", "json")
-    (found,) = rows(out)
+    found, _ = rows(out)
     assert "176.206.173.108" not in out
     assert "10.0.1.5" not in out
     assert str(found["server"]).startswith("ip-")

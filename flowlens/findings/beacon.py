@@ -1,0 +1,276 @@
+"""D5, beacons: what calls home on a beat, and has no business to."""
+
+from collections.abc import Mapping
+from math import floor
+from typing import Any
+
+import polars as pl
+
+from flowlens.findings import rita
+from flowlens.findings.context import Context
+from flowlens.findings.limits import Limits
+from flowlens.findings.ports import PLAIN
+from flowlens.findings.rows import SERVICE, finding, merge, outcome, table, when, where, whole, whom
+from flowlens.findings.severity import Grade, grade
+from flowlens.findings.sides import ABOUT, OURS, OUTSIDE, REFUSED, UDP, about
+from flowlens.findings.starts import PAIR, events
+from flowlens.words import noun, size
+
+__all__ = ["KIND", "beacons", "beats"]
+
+KIND = "beacon"
+
+#: One beat: the client of one destination; the addresses behind a name are one.
+BEAT = ["client", "destination", "server_port", "protocol"]
+
+#: How suspicious a beat is by the kind of its destination (0..1), and by what is expected.
+KINDS = {"address": 1.0, "network": 0.8, "domain": 0.6, "named": 0.3, "aws": 0.3}
+FOUR = (False,) * 4
+EXPECTED = {"no": 1.0, "unknown": 0.5}
+UNNAMED = 0.8  # an address without a resolver log to look it up in
+ALONE, SOME, MANY = 1.0, 0.7, 0.4  # nobody else of many, of few; others go there too
+CROWD = 5  # workloads that make many
+COMMON = 0.8  # the port of the web
+NTP, CLOCK = 123, 0.1  # the time is asked for on a beat
+SLACK, ON_CLOCK = 2, 0.9  # seconds about a full minute, and the share of starts near one
+
+
+def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
+    """Find connections that begin on a beat to a rare destination that nobody declared.
+
+    The *score* is regularity × sameness × cover, each 0..1, over the starts of connections
+    (`starts.events`): 1 - MAD/median of the gaps; 0.6 + 0.4 (1 - MAD/median) of the bytes sent;
+    starts × median gap over the observed span. It is normalised by what was observed, never by a
+    day. *Suspicion* is the score × what is expected × who the destination is × who else goes
+    there × the port (`KINDS` and the constants below it), because NTP, health checks, agents and
+    schedulers are periodic, too. At least `beats` starts, `beacon_score` and
+    `beacon_suspicion` are needed (own thresholds).
+
+    In the mode "rita" it is RITA's score over each pair of addresses and day, and nothing else.
+
+    Technique: T1071 (application layer protocol); T1571 on ports other than the web's.
+
+    It cannot see a beat inside one connection that never rests for an aggregation interval
+    (`long_connections` finds those), beats that are slower than the logs are long, jitter beyond
+    about half the period, and, without records, anything: an hour is too coarse.
+
+    Args:
+        edges: a table of schema EDGES.
+        context: the records, the mode and the thresholds.
+
+    Returns:
+        Rows of FINDINGS.
+    """
+    if context.records is None:
+        return table([])
+    limits = context.limits
+    everything = context.beacon == "rita"
+    wanted = _candidates(edges, limits, everything=everything)
+    if wanted.is_empty():
+        return table([])
+    seen = events(context.records, wanted)
+    if seen is None or seen.is_empty():
+        return table([])
+    named = wanted.select(*BEAT, "server").unique()
+    if everything:
+        found = _rita(seen, limits)
+        keys = ["client", "server"]
+    else:
+        found = beats(seen.join(named, on=PAIR, nulls_equal=True), limits)
+        found = found.join(_reach(edges, wanted), on=BEAT, how="left", nulls_equal=True)
+        found = _suspicious(found, limits)
+        keys = BEAT
+    if found.is_empty():
+        return table([])
+    return _rows(edges, found, context, keys)
+
+
+def beats(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Score the events of each `BEAT`.
+
+    Args:
+        seen: `BEAT`, ``at`` and ``bytes_out``, one row an event.
+        limits: how many starts are enough.
+
+    Returns:
+        `BEAT`, ``tries`` (starts in different seconds), ``period``, ``jitter`` (seconds),
+        ``score``, and ``clock``: whether nearly all starts are at full minutes.
+    """
+    one = seen.group_by(*BEAT, "at").agg(pl.sum("bytes_out")).sort(*BEAT, "at")
+    gaps = pl.col("at").diff().drop_nulls()
+    sent = pl.col("bytes_out").cast(pl.Float64)
+    told = one.group_by(BEAT, maintain_order=True).agg(
+        tries=pl.len().cast(pl.UInt64),
+        span=(pl.col("at").max() - pl.col("at").min()).cast(pl.Float64),
+        period=gaps.median(),
+        jitter=(gaps - gaps.median()).abs().median(),
+        usual=sent.median(),
+        change=(sent - sent.median()).abs().median(),
+        clock=((pl.col("at") + SLACK) % 60 <= 2 * SLACK).mean() >= ON_CLOCK,
+    )
+    regular = (1 - pl.col("jitter") / pl.col("period")).clip(0, 1)
+    same = (1 - pl.col("change") / pl.col("usual")).fill_nan(0).clip(0, 1)
+    cover = (pl.col("tries") * pl.col("period") / pl.col("span")).clip(0, 1)
+    enough = (pl.col("tries") >= limits.beats) & (pl.col("period") >= limits.beacon_fastest)
+    return (
+        told.filter(enough)
+        .with_columns(score=(regular * (0.6 + 0.4 * same) * cover).round(3))
+        .filter(pl.col("score") >= limits.beacon_score)
+        .select(*BEAT, "tries", "period", "jitter", "score", "clock")
+    )
+
+
+def _candidates(edges: pl.LazyFrame, limits: Limits, *, everything: bool) -> pl.DataFrame:
+    """Return the pairs that may be beacons: ours, outside, often enough, not declared."""
+    left = edges.filter(OURS, OUTSIDE, ~REFUSED)
+    if not everything:
+        left = left.filter((pl.col("expected") != "yes").fill_null(value=True))
+    days = pl.col("hour").dt.date().n_unique().clip(1)
+    often = pl.col("records").sum() >= (4 if everything else limits.beats)
+    beat = ["client", "server"] if everything else BEAT
+    kept = (
+        left.group_by(beat)
+        .agg(often=often, rate=pl.sum("connections") / days)
+        .filter("often", pl.col("rate") < limits.strobe)
+        .select(beat)
+    )
+    # One observer a pair: what two interfaces wrote down of a start is one start.
+    return (
+        left.join(kept, on=beat, how="semi", nulls_equal=True)
+        .group_by(*BEAT, "server", "observer")
+        .agg(pl.sum("records"))
+        .sort("records", "observer", descending=[True, False], nulls_last=True)
+        .unique([*BEAT, "server"], keep="first", maintain_order=True)
+        .drop("records")
+        .collect(engine="streaming")
+    )
+
+
+def _reach(edges: pl.LazyFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+    """Return, by `BEAT`, what suspicion needs: expectation, kind, names, and who else goes."""
+    some = wanted.lazy().select("destination").unique()
+    ours = about(edges.filter(OURS))
+    crowd = ours.select(pl.col("about").n_unique().alias("crowd"))
+    near = ours.join(some, on="destination", how="semi", nulls_equal=True)
+    common = near.group_by("destination").agg(workloads=pl.col("about").n_unique())
+    told = near.group_by(BEAT).agg(
+        pl.col("about").first(),
+        expected=pl.when((pl.col("expected") == "no").any()).then(pl.lit("no")),
+        kind=pl.col("destination_kind").drop_nulls().sort().first(),
+        looked=pl.col("domains").is_not_null().any(),
+    )
+    return (
+        told.join(common, on="destination", how="left", nulls_equal=True)
+        .join(crowd, how="cross")
+        .collect(engine="streaming")
+    )
+
+
+def _suspicious(found: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Add ``suspicion`` and keep what has enough."""
+    kind = pl.col("kind").replace_strict(KINDS, default=1.0, return_dtype=pl.Float64)
+    blind = (pl.col("kind").fill_null("address") == "address") & ~pl.col("looked")
+    alone = pl.when(pl.col("workloads") > limits.few).then(MANY)
+    rare = alone.when(pl.col("crowd") >= CROWD).then(ALONE).otherwise(SOME)
+    web = pl.when(pl.col("server_port").is_in(PLAIN)).then(COMMON)
+    time = (pl.col("server_port") == NTP) & (pl.col("protocol") == UDP)
+    factors = (
+        pl.col("expected").fill_null("unknown").replace_strict(EXPECTED, return_dtype=pl.Float64),
+        pl.when(blind).then(UNNAMED).otherwise(kind),
+        rare,
+        pl.when(time).then(CLOCK).otherwise(web.otherwise(1.0)).fill_null(1.0),
+    )
+    suspicion = pl.col("score")
+    for factor in factors:
+        suspicion = suspicion * factor
+    return found.with_columns(suspicion=suspicion).filter(
+        pl.col("suspicion") >= limits.beacon_suspicion
+    )
+
+
+def _rita(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Return RITA's score of each pair of addresses on its best day."""
+    day = pl.col("at") // 86_400
+    first, last = seen["at"].min(), seen["at"].max()
+    grouped = (
+        seen.with_columns(day=day)
+        .sort("client", "server", "at", "bytes_out")
+        .group_by("client", "server", "day", maintain_order=True)
+        .agg("at", "bytes_out", unique=pl.col("at").n_unique())
+        .filter(pl.col("unique") >= 4, pl.col("at").list.len() < limits.strobe)
+    )
+    rows = []
+    for row in grouped.iter_rows(named=True):
+        start = row["day"] * 86_400
+        window = (max(start, first), min(start + 86_400, last))
+        value = rita.score(row["at"], row["bytes_out"], window)
+        gaps = pl.Series(row["at"]).diff().drop_nulls()
+        gaps = gaps.filter(gaps > 0)
+        middle = gaps.median()
+        off = (gaps - middle).abs().median()
+        rows.append((row["client"], row["server"], row["unique"], middle, off, value))
+    names = ["client", "server", "tries", "period", "jitter", "score"]
+    told = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+    best = told.filter(pl.col("score") >= limits.rita_score).sort("client", "server", "score")
+    return best.unique(["client", "server"], keep="last", maintain_order=True).with_columns(
+        pl.col("tries").cast(pl.UInt64), suspicion=pl.col("score"), clock=pl.lit(value=False)
+    )
+
+
+def _rows(
+    edges: pl.LazyFrame, found: pl.DataFrame, context: Context, keys: list[str]
+) -> pl.DataFrame:
+    """Return a finding for each beat; clients of one owner are one."""
+    measured = ["tries", "period", "jitter", "score", "suspicion", "clock"]
+    told = found.select(*keys, *measured)
+    these = edges.filter(OURS, OUTSIDE, ~REFUSED).join(
+        told.lazy(), on=keys, how="inner", nulls_equal=True
+    )
+    best = (
+        these.with_columns(about=ABOUT)
+        .select(*SERVICE, "client", *measured)
+        .sort(*SERVICE, "suspicion", "score", "client", descending=[*FOUR, True, True, False])
+        .unique(SERVICE, keep="first", maintain_order=True)
+        .drop("client")
+        .collect(engine="streaming")
+    )
+    merged = merge(these.drop(measured)).collect(engine="streaming")
+    joined = merged.join(best, on=SERVICE, how="left", nulls_equal=True, maintain_order="left")
+    return table([_finding(whole(row), context) for row in joined.iter_rows(named=True)])
+
+
+def _finding(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Return one finding."""
+    numbers = {name: row[name] for name in ("tries", "period", "jitter", "score")}
+    mode = "RITA's score" if context.beacon == "rita" else "score"
+    text = (
+        f"{whom(row)} called {where(row)} on a beat: {noun(row['tries'], 'start')}, one every "
+        f"{seconds(row['period'])} (MAD {seconds(row['jitter'])}, {mode} {row['score']:.3f}), "
+        f"{size(row['bytes_out'])} {when(row)}, {outcome(row)}"
+    )
+    port = row["server_port"]
+    technique = "T1071" if port in PLAIN or port is None else "T1571"
+    return finding(KIND, row, text, _grade(row, context), technique, numbers=numbers)
+
+
+def _grade(row: Mapping[str, Any], context: Context) -> Grade:
+    """Grade a beat: few bytes are enough for it, and what was not declared is worse."""
+    if row["undeclared"]:
+        told = (1.0, "nothing declares it")
+    elif row["declared"]:
+        told = (0.15, "it was declared")
+    else:
+        told = (0.5, "nobody said what to expect")
+    beat = (row["score"], "it keeps a beat")
+    clock = [(0.5, "it starts at full minutes as schedulers do")] if row["clock"] else []
+    return grade(row, context, base=0.9, amount=False, factors=[beat, told, *clock])
+
+
+def seconds(value: float) -> str:
+    """Return seconds with at most one digit.
+
+    >>> seconds(300.0), seconds(0.46)
+    ('300 s', '0.5 s')
+    """
+    rounded = floor(value * 10 + 0.5) / 10
+    return f"{rounded:,.1f}".removesuffix(".0") + " s"

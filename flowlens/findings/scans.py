@@ -1,0 +1,264 @@
+"""D8, D9 and D10: port scans, host sweeps, and both of them slow."""
+
+from collections.abc import Mapping
+from math import exp, lgamma, log
+from typing import Any
+
+import polars as pl
+
+from flowlens.findings.context import Context
+from flowlens.findings.limits import Limits
+from flowlens.findings.ports import CONTROL, named
+from flowlens.findings.rows import NAMED, finding, merge, outcome, table, when, whole, whom
+from flowlens.findings.severity import Grade, grade
+from flowlens.findings.sides import ANSWERED, INSIDE, OURS, REFUSED, TCP, UDP, about, bare
+from flowlens.words import count, noun, proto, service
+
+__all__ = ["SCANS", "chance", "claimed", "probes", "scans"]
+
+PORT_SCAN, SWEEP, SLOW = "port-scan", "host-sweep", "slow-scan"
+SCANS = (PORT_SCAN, SWEEP, SLOW)
+
+THREAD = ["client", "server", "server_port", "protocol"]
+TRACED = (33_434, 33_534)  # UDP ports at which traceroute looks for nobody
+BACKGROUND = 0.5  # servers a day that any client fails to reach on a port
+HALF = "12h"
+
+
+def probes(edges: pl.LazyFrame, context: Context) -> pl.LazyFrame:
+    """Return the tries of ours at which nothing was said, by hour.
+
+    A *probe* was refused, or never answered, or answered by packets without content alone (a
+    reset, an acknowledgement), and its client never got a word from that service in any hour. Who
+    opened it must be more than a guess; the ports of traceroute are left out.
+    """
+    tcp, udp = (pl.col("protocol") == number for number in (TCP, UDP))
+    header = bare(context.limits)
+    mute = (pl.col("bytes_in") <= header * pl.col("packets_in")) & (
+        pl.col("bytes_out") <= header * pl.col("packets_out")
+    )
+    silent = REFUSED | (pl.col("packets_in") == 0) | (tcp & mute)
+    tracing = udp & pl.col("server_port").is_between(*TRACED)
+    kept = silent.fill_null(value=False) & ~tracing.fill_null(value=False)
+    sure = pl.col("orientation") != "guess"
+    tried = edges.filter(OURS, kept, sure, pl.col("server").is_not_null())
+    columns = ["hour", *THREAD, "connections", "first_seen", "expected", "inside", "about"]
+    told = about(tried).with_columns(inside=INSIDE).select(columns).collect(engine="streaming")
+    keys = told.lazy().select(THREAD).unique()
+    spoken = (
+        edges.filter(ANSWERED, ~kept)
+        .select(THREAD)
+        .join(keys, on=THREAD, how="semi", nulls_equal=True)
+        .unique()
+        .collect(engine="streaming")
+    )
+    return told.lazy().join(spoken.lazy(), on=THREAD, how="anti", nulls_equal=True)
+
+
+def claimed(edges: pl.LazyFrame, found: pl.DataFrame) -> pl.LazyFrame:
+    """Leave out of `edges` what scans explain, so that no try of them is a finding of its own.
+
+    Args:
+        edges: a table of schema EDGES.
+        found: what `scanned` returns.
+    """
+    if found.is_empty():
+        return edges
+    keys = [*THREAD, "hour"]
+    told = found.explode("threads", keep_nulls=False).unnest("threads").select(keys).unique()
+    return edges.join(told.lazy(), on=keys, how="anti", nulls_equal=True, maintain_order="left")
+
+
+def scans(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
+    """Find workloads that try ports or hosts one after the other.
+
+    *Port scan*: probes of at least `scan_ports` ports of one server in an hour. *Host sweep*: of at
+    least `sweep_inside` or `sweep_outside` servers on one port in an hour. *Slow scan*: of
+    `slow_servers` servers on one port, or ports of one server, in a day, with at most `slow_tries`
+    connections to each, where the chance of as many under the background of the port (Poisson;
+    what other workloads fail to reach on it, `BACKGROUND` at least) is below `slow_chance`. The
+    numbers of ports and servers are Zeek's, over hours instead of five minutes. All of a workload
+    is one finding; `tries` are its connections.
+
+    Technique: T1046 (network service discovery).
+
+    It cannot see scans by outsiders that the network does not answer (Internet noise; `exposed`
+    tells what answers), half of a scan whose windows were skipped, scans of hosts and ports
+    that all answer in content, or fewer than `slow_servers` tries a day.
+
+    Args:
+        edges: a table of schema EDGES.
+        context: the thresholds.
+
+    Returns:
+        Rows of FINDINGS.
+    """
+    return found(edges, scanned(edges, context), context)
+
+
+def scanned(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
+    """Return one row a scanning workload: ``about``, ``kind``, ``threads`` and what was tried."""
+    tried = probes(edges, context).collect()
+    limits = context.limits
+    deep = _vertical(tried, limits)
+    wide = _horizontal(tried, limits)
+    slow = _slowly(tried, limits)
+    parts = [
+        frame.with_columns(kind=pl.lit(kind))
+        for frame, kind in ((deep, PORT_SCAN), (wide, SWEEP), (slow, SLOW))
+    ]
+    rank = {kind: place for place, kind in enumerate(SCANS)}
+    every = pl.concat(parts)
+    thread = pl.struct(*THREAD, "hour")
+    return (
+        every.with_columns(rank=pl.col("kind").replace_strict(rank, return_dtype=pl.UInt8))
+        .sort("about", "rank", *THREAD, "hour")
+        .unique(["about", *THREAD, "hour"], keep="first", maintain_order=True)
+        .group_by("about", maintain_order=True)
+        .agg(
+            pl.col("kind").sort_by("rank").first(),
+            threads=thread,
+            tried_servers=pl.col("server").unique().sort(),
+            tried_ports=pl.col("server_port").drop_nulls().unique().sort(),
+            protocols=pl.col("protocol").unique().sort(),
+            tries=pl.sum("connections"),
+            within=pl.col("inside").all(),
+            permitted=(pl.col("expected") == "yes").all(),
+            control=named(CONTROL).any(),
+            since=pl.col("hour").min(),
+            until=pl.col("hour").max(),
+        )
+    )
+
+
+def _vertical(tried: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Return the probes of many ports of one server in an hour."""
+    many = pl.col("server_port").n_unique().over("about", "server", "hour") >= limits.scan_ports
+    return tried.filter(many) if tried.height else tried
+
+
+def _horizontal(tried: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Return the probes of many servers on one port in an hour."""
+    if tried.is_empty():
+        return tried
+    keys = ["about", "server_port", "protocol", "hour"]
+    inside = pl.col("server").filter("inside").n_unique().over(keys)
+    every = pl.col("server").n_unique().over(keys)
+    return tried.filter((inside >= limits.sweep_inside) | (every >= limits.sweep_outside))
+
+
+def _slowly(tried: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Return the probes of a day that are too many for chance, and touch each target lightly."""
+    if tried.is_empty():
+        return tried
+    kept = []
+    for shift in ("0h", HALF):
+        day = tried.with_columns(day=pl.col("hour").dt.offset_by(shift).dt.date())
+        for key, what in (("server_port", "server"), ("server", "server_port")):
+            by = ["about", key, "protocol", "day"]
+            told = (
+                day.group_by(by)
+                .agg(n=pl.col(what).n_unique(), tries=pl.sum("connections"))
+                .with_columns(
+                    others=pl.col("n").sum().over(key, "protocol", "day") - pl.col("n"),
+                    clients=pl.len().over(key, "protocol", "day") - 1,
+                )
+                .filter(pl.col("n") >= limits.slow_servers)
+                .filter(pl.col("tries") <= limits.slow_tries * pl.col("n"))
+            )
+            rare = [
+                row["n"] and chance(row["n"], _mean(row)) < limits.slow_chance
+                for row in told.iter_rows(named=True)
+            ]
+            flagged = told.filter(pl.Series(rare, dtype=pl.Boolean)).select(by)
+            kept.append(day.join(flagged, on=by, how="semi", nulls_equal=True).drop("day"))
+    return pl.concat(kept).unique()
+
+
+def _mean(row: Mapping[str, Any]) -> float:
+    """Return what other workloads fail to reach on a port in a day, each."""
+    return max(BACKGROUND, row["others"] / row["clients"] if row["clients"] else 0.0)
+
+
+def chance(count: int, mean: float) -> float:
+    """Return the chance of at least `count` events where `mean` are expected (Poisson).
+
+    >>> f"{chance(8, 0.5):.1e}", chance(0, 0.5)
+    ('6.2e-08', 1.0)
+    """
+    if count <= 0:
+        return 1.0
+    terms = (exp(n * log(mean) - mean - lgamma(n + 1)) for n in range(count, count + 200))
+    return min(1.0, sum(terms))
+
+
+def found(edges: pl.LazyFrame, flagged: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """Return a finding for each scanning workload, with the numbers of what its filter yields."""
+    if flagged.is_empty():
+        return table([])
+    scope = flagged.drop("threads").with_columns(
+        open=pl.concat_list(
+            pl.when(pl.col(f"tried_{name}").list.len() > NAMED).then(pl.lit(name))
+            for name in ("servers", "ports")
+        ).list.drop_nulls(),
+    )
+    within = about(edges).join(scope.lazy(), on="about").filter(
+        pl.col("hour").is_between("since", "until"),
+        pl.col("protocol").is_in(pl.col("protocols")),
+        *(
+            pl.col("open").list.contains(name)
+            | pl.col(column).is_in(pl.col(f"tried_{name}"), nulls_equal=True)
+            for name, column in (("servers", "server"), ("ports", "server_port"))
+        ),
+    )  # fmt: skip
+    merged = merge(within.select(edges.collect_schema().names()), ["about"])
+    rows = merged.collect(engine="streaming").join(scope, on="about", maintain_order="left")
+    return table([_finding(whole(row), context) for row in rows.iter_rows(named=True)])
+
+
+def _finding(row: dict[str, Any], context: Context) -> dict[str, Any]:
+    """Return one finding."""
+    servers, ports = row["tried_servers"], row["tried_ports"]
+    only = row["protocols"][0] if len(row["protocols"]) == 1 else None
+    told = {
+        **row,
+        "protocol": only,
+        "server_port": ports[0] if len(ports) == 1 else None,
+        "destination": row["destinations"][0] if len(servers) == 1 else None,
+        "servers": servers,
+        "ports": ports,
+        "server": servers[0],
+    }
+    numbers = {"servers": len(servers), "ports": len(ports), "tries": row["tries"]}
+    slowly = " slowly" if row["kind"] == SLOW else ""
+    text = (
+        f"{whom(row)}{slowly} tried {_what(told)} without a word said: "
+        f"{noun(row['tries'], 'connection')}, {when(row)}, {outcome(row)}"
+    )
+    key = (sorted(row["client_owner"] or []) or row["client"], f"{row['since']:%Y-%m-%d}")
+    return finding(row["kind"], told, text, _grade(row, context), "T1046", key=key, numbers=numbers)
+
+
+def _what(row: Mapping[str, Any]) -> str:
+    """Return what was tried."""
+    servers, ports = row["servers"], row["ports"]
+    if len(servers) == 1:
+        return f"{count(len(ports))} ports of {row['destination'] or servers[0]}"
+    many = f"{count(len(servers))} hosts"
+    if len(ports) <= 1:
+        return f"{service(row['protocol'], row['server_port'])} at {many}"
+    return f"{noun(len(ports), 'port')} of {proto(row['protocol'])} at {many}"
+
+
+def _grade(row: Mapping[str, Any], context: Context) -> Grade:
+    """Grade a scan: that it is refused is what a scan looks like."""
+    factors = []
+    if row["control"]:
+        factors.append((1.2, "its ports give control or data"))
+    factors.append((1.0, "its targets are inside") if row["within"] else (1.2, "it went outside"))
+    if row["permitted"]:
+        factors.append((0.05, "it was declared, as of a scanner of one's own"))
+    elif row["kind"] == SLOW:
+        factors.append((0.8, "it was slow"))
+    evidence = (0.5, "tried without success")
+    return grade(row, context, evidence=evidence, amount=False, kind=False, factors=factors)

@@ -1,0 +1,68 @@
+"""Which side of the network an end is on, and who it stands for."""
+
+import polars as pl
+
+from flowlens.destinations.paths import private
+from flowlens.findings.limits import Limits
+
+__all__ = [
+    "ABOUT", "ANSWERED", "INSIDE", "OURS", "OUTSIDE", "REFUSED", "TCP", "UDP", "about", "bare",
+    "content",
+]  # fmt: skip
+
+TCP, UDP = 6, 17
+
+#: Kinds of destination that are the network's own.
+OWN = ("inside", "endpoint")
+
+_OWNED = (pl.col("client_owner").list.len() > 0) | pl.col("client_kind").is_not_null()
+_SEEN = pl.col("vantage") == "client"
+
+#: An interface of ours, or else a private address, opened the conversation.
+OURS = (
+    _OWNED.fill_null(value=False)
+    | _SEEN.fill_null(value=False)
+    | private(pl.col("client")).fill_null(value=False)
+)
+
+_INTERNAL = pl.col("destination_kind").is_in(OWN).fill_null(value=False)
+
+#: The server is an address of the network, by the inventory or because it is private.
+INSIDE = _INTERNAL | private(pl.col("server")).fill_null(value=False)
+
+#: The server is known, and not of the network.
+OUTSIDE = pl.col("server").is_not_null() & ~INSIDE
+
+#: The network refused it; a log without actions never says so.
+REFUSED = (pl.col("action") == "REJECT").fill_null(value=False)
+
+#: The server sent something back.
+ANSWERED = ~REFUSED & (pl.col("packets_in") > 0).fill_null(value=False)
+
+_KNOWN = (pl.col("client_owner").list.len() > 0).fill_null(value=False)
+
+#: Who it is about: the candidate owners (a sorted list), or the address of a client that nobody is
+#: known for.
+ABOUT = pl.concat_str(
+    _KNOWN.cast(pl.String),
+    pl.when(_KNOWN)
+    .then(pl.col("client_owner").list.join("\x1f"))
+    .otherwise(pl.col("client").fill_null("")),
+    separator="\x1f",
+)
+
+
+def bare(limits: Limits) -> pl.Expr:
+    """Return the bytes of a packet without content: IPv6 has the longer header."""
+    six = pl.col("server").str.contains(":", literal=True).fill_null(value=False)
+    return pl.when(six).then(limits.header_six).otherwise(limits.header)
+
+
+def content(limits: Limits) -> pl.Expr:
+    """Return whether the server sent content: more than headers hold."""
+    return pl.col("bytes_in") > bare(limits) * pl.col("packets_in")
+
+
+def about(edges: pl.LazyFrame) -> pl.LazyFrame:
+    """Add ``about``, one text for each set of candidate owners or address without an owner."""
+    return edges.with_columns(about=ABOUT)

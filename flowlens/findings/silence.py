@@ -1,0 +1,184 @@
+"""D27: what the logs stopped saying."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import polars as pl
+
+from flowlens.findings.context import Context
+from flowlens.findings.identity import identity
+from flowlens.findings.rows import table
+from flowlens.tables import FINDINGS
+from flowlens.words import noun, span
+
+__all__ = ["silence"]
+
+HOUR = timedelta(hours=1)
+STOPPED = 0.3  # the share of interfaces that stop together when a flow log is switched off
+LEAST = 2
+
+
+def silence(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
+    """Find gaps, skipped windows, and interfaces that fell silent together.
+
+    A *gap* is a run of whole hours, between the first and the last, in which no interface recorded
+    anything or said that it was idle (NODATA). *Skipped* windows (SKIPDATA) AWS lost.
+    *Switched off*: of the interfaces that had records in `regular_hours` hours in a row, two or
+    more, and 30 % of all, had their last one in the same hour, `silent_hours` before the end.
+
+    Technique: T1562.008 (disable or modify cloud logs); none for skipped windows.
+
+    It cannot tell one interface that was deleted from one whose flow log was, and leaves it.
+
+    Args:
+        edges: a table of schema EDGES.
+        context: the coverage and the thresholds.
+
+    Returns:
+        Rows of FINDINGS.
+    """
+    seen = (
+        edges.select("hour", observer=pl.coalesce("observers", pl.concat_list("observer")))
+        .drop_nulls("hour")
+        .explode("observer", empty_as_null=True)
+        .unique()
+        .collect(engine="streaming")
+    )
+    if seen.is_empty():
+        return table([])
+    told = context.coverage
+    idle = _idle(told)
+    rows = _stopped(seen, idle, context)
+    if told is not None:  # else an hour without traffic is no hour without a log
+        rows += _gaps(pl.concat([seen, idle]).unique())
+        rows += _skipped(told.filter(pl.col("status") == "SKIPDATA"))
+    return table(rows)
+
+
+def _idle(coverage: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the hours in which interfaces said that they were idle."""
+    schema = {"hour": pl.Datetime("ms", "UTC"), "observer": pl.String()}
+    if coverage is None or coverage.is_empty():
+        return pl.DataFrame(schema=schema)
+    hours = pl.datetime_ranges(pl.col("start").dt.truncate("1h"), "end", "1h", closed="left")
+    idle = coverage.filter(pl.col("status") == "NODATA").drop_nulls(["start", "end"])
+    return (
+        idle.select(hour=hours, observer="observer")
+        .explode("hour", empty_as_null=True)
+        .drop_nulls("hour")
+        .cast(schema)  # type: ignore[arg-type]
+    )
+
+
+def _gaps(every: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return a finding for each run of hours about which nobody said anything."""
+    hours = sorted(every["hour"].unique().to_list())
+    rows = []
+    for early, late in pairwise(hours):
+        if late - early <= HOUR:
+            continue
+        first, last = early + HOUR, late
+        seconds = int((last - first).total_seconds())
+        text = (
+            f"No interface recorded anything for {noun(seconds, 'second')} {span(first, last)}, "
+            f"nor said that it was idle; medium because there are records before and after"
+        )
+        rows.append(_row("gap", "medium", text, "T1562.008", first, last, seconds, [], 0))
+    return rows
+
+
+def _stopped(seen: pl.DataFrame, idle: pl.DataFrame, context: Context) -> list[dict[str, Any]]:
+    """Return a finding for each hour after which several interfaces said no more."""
+    limits = context.limits
+    end = seen["hour"].max()
+    assert isinstance(end, datetime)
+    said = pl.concat([seen, idle]).unique().drop_nulls("observer")
+    last = said.group_by("observer").agg(last=pl.max("hour"))
+    recent = pl.col("last") - pl.col("hour") < timedelta(hours=limits.regular_hours)
+    regular = (
+        said.join(last, on="observer")
+        .filter(recent)
+        .group_by("observer")
+        .agg(pl.first("last"), hours=pl.len())
+        .filter(pl.col("hours") >= limits.regular_hours)
+    )
+    gone = regular.filter(end - pl.col("last") >= timedelta(hours=limits.silent_hours))
+    groups = gone.group_by("last").agg(pl.col("observer").sort()).sort("last")
+    rows = []
+    for when, observers in groups.iter_rows():
+        if len(observers) < max(LEAST, STOPPED * regular.height):
+            continue
+        first, seconds = when + HOUR, int((end - when).total_seconds())
+        text = (
+            f"{noun(len(observers), 'interface')} that had spoken in every hour fell silent "
+            f"together {span(first, end + HOUR)}, {noun(seconds, 'second')} to the logs' end; "
+            f"medium because they stopped in the same hour, as when a flow log is switched off"
+        )
+        rows.append(
+            _row("switched-off", "medium", text, "T1562.008", first, end + HOUR, seconds, observers)
+        )
+    return rows
+
+
+def _skipped(windows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return one finding for all windows that AWS lost."""
+    if windows.is_empty():
+        return []
+    observers = windows["observer"].drop_nulls().unique().sort().to_list()
+    first, last = windows["start"].min(), windows["end"].max()
+    assert first is None or isinstance(first, datetime)
+    assert last is None or isinstance(last, datetime)
+    lost = windows.select((pl.col("end") - pl.col("start")).sum().dt.total_seconds()).item()
+    text = (
+        f"AWS lost {noun(windows.height, 'window')} of {noun(len(observers), 'interface')}, "
+        f"{noun(lost, 'second')} {span(first, last)}: what happened then is not known; info "
+        f"because SKIPDATA is a limit of the service and no sign of anybody"
+    )
+    return [_row("skipped", "info", text, None, first, last, lost, observers, windows.height)]
+
+
+def _row(  # noqa: PLR0913, PLR0917 - a finding has as many parts
+    kind: str,
+    level: str,
+    text: str,
+    technique: str | None,
+    first: datetime | None,
+    last: datetime | None,
+    seconds: int,
+    observers: Sequence[str],
+    count: int = 0,
+) -> dict[str, Any]:
+    """Return a row of FINDINGS; its filter yields the records that are not there."""
+    where = []
+    if observers:
+        names = ", ".join(observers)
+        where.append(
+            f"interface_id = {names}" if len(observers) == 1 else f"interface_id in ({names})"
+        )
+    if first and last:
+        where += [f"start >= {first:%Y-%m-%dT%H:%M:%SZ}", f"start < {last:%Y-%m-%dT%H:%M:%SZ}"]
+    numbers = {**_blank(), "seconds": seconds, "records": count, "tries": len(observers)}
+    return {
+        **dict.fromkeys(FINDINGS),
+        "id": identity(kind, sorted(observers), None if first is None else first.isoformat()),
+        "kind": kind,
+        "severity": level,
+        "destination": ", ".join(observers[:3]) or "the flow logs",
+        "first_seen": first,
+        "last_seen": last,
+        "numbers": numbers,
+        "text": f"{text}.",
+        "technique": technique,
+        "evidence": {"filter": " and ".join(where), "lines": []},
+    }
+
+
+def _blank() -> Mapping[str, Any]:
+    """Return the numbers of a finding that has no traffic."""
+    fields = FINDINGS["numbers"]
+    assert isinstance(fields, pl.Struct)
+    sums = ("bytes_out", "bytes_in", "packets_out", "packets_in", "records", "rejected",
+            "connections", "hours")  # fmt: skip
+    return {field.name: 0 if field.name in sums else None for field in fields.fields}

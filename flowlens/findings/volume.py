@@ -1,0 +1,262 @@
+"""D3, D4 and D24: much that leaves, more than usual, and what was gathered before."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from flowlens.findings.context import Context
+from flowlens.findings.limits import Limits
+from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.severity import grade
+from flowlens.findings.sides import INSIDE, OURS, OUTSIDE, REFUSED, about
+from flowlens.words import size
+
+__all__ = ["exfiltration", "hoarding", "surges", "volume"]
+
+#: MAD of a normal distribution, as a share of its standard deviation (1 / 1.4826).
+NORMAL = 1.4826
+LEAST = 0.1  # of the logarithm: hours that differ by a tenth are alike
+TWICE = 0.5  # the share of a surge that another day's same hour needs to explain it
+AFTER = 72  # hours within which what was gathered leaves
+
+
+def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
+    """Find transfers out that are large, or slow and steady, to where nothing declares.
+
+    *By volume*: at least `exfil_hour` bytes to one destination in one hour. *Low and slow*: at
+    least `exfil_slow` bytes over `exfil_hours` hours or more, none of them as large, to a
+    destination that few workloads reach and that is unexpected or has no name. For both, the
+    producer/consumer ratio (out - in) / (out + in) is above `producer`. Declared traffic is left
+    to `volume`.
+
+    Technique: T1048 (exfiltration over another protocol), T1030 (size limits) if slow, T1567
+    (web service) to AWS.
+
+    It cannot see what leaves through a declared destination, another account's bucket behind S3's
+    addresses, or DNS through the VPC's resolver.
+
+    Args:
+        edges: a table of schema EDGES.
+        context: the thresholds.
+
+    Returns:
+        Rows of FINDINGS.
+    """
+    limits = context.limits
+    unsaid = (pl.col("expected") != "yes").fill_null(value=True)
+    left = about(edges.filter(OURS, OUTSIDE, ~REFUSED, unsaid))
+    nameless = pl.col("destination_kind").is_in(["address", "network"])
+    strange = (pl.col("expected") == "no") | nameless
+    hourly = (
+        heavy(left, min(limits.exfil_hour, limits.exfil_slow))
+        .group_by(*SERVICE, "hour")
+        .agg(pl.sum("bytes_out", "bytes_in"), strange=strange.any())
+    )
+    out, came = pl.col("bytes_out"), pl.col("bytes_in")
+    told = hourly.group_by(SERVICE).agg(
+        fast=((out >= limits.exfil_hour) & (_ratio(out, came) > limits.producer)).any(),
+        hours=pl.len(),
+        strange=pl.col("strange").any(),
+        total=out.sum(),
+        ratio=_ratio(out.sum(), came.sum()),
+        peak=out.max(),
+    )
+    slow = (pl.col("total") >= limits.exfil_slow) & (pl.col("hours") >= limits.exfil_hours)
+    slow &= pl.col("strange") & (pl.col("ratio") > limits.producer)
+    # Who else goes there is asked of the few that are left.
+    some = told.filter(pl.col("fast") | slow).collect(engine="streaming")
+    places = some.lazy().select("destination").unique()
+    common = (
+        left.join(places, on="destination", how="semi", nulls_equal=True)
+        .group_by("destination")
+        .agg(workloads=pl.col("about").n_unique())
+        .collect(engine="streaming")
+    )
+    found = some.join(common, on="destination", nulls_equal=True).filter(
+        pl.col("fast") | (pl.col("workloads") <= limits.few)
+    )
+    return _told(left, found, lambda row, known: _leaving(row, known, context))
+
+
+def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
+    """Find hours in which far more than usual went to a destination, declared or not.
+
+    The robust z of the logarithm of the bytes sent in an hour, (x - median) / (1.4826 MAD) over the
+    hours of one workload and destination, is at least `volume_z`, the bytes at least
+    `volume_bytes`, and the history at least `history` hours. An hour is explained where another day
+    had half of it in the same hour of the day: backups and reports come round.
+
+    Technique: T1048. Answers GuardDuty's TrafficVolumeUnusual.
+
+    It cannot see growth that is slower than the history is long.
+
+    Args:
+        edges: a table of schema EDGES.
+        context: the thresholds.
+
+    Returns:
+        Rows of FINDINGS.
+    """
+    limits = context.limits
+    left = about(edges.filter(OURS, OUTSIDE, ~REFUSED))
+    some = heavy(left, limits.volume_bytes)
+    hourly = some.group_by(*SERVICE, "hour").agg(bytes=pl.sum("bytes_out"))
+    found = surges(hourly, SERVICE, limits, limits.volume_bytes)
+    return _told(left, found, lambda row, known: _unusual(row, known, context))
+
+
+def hoarding(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
+    """Find workloads that gathered far more from inside than they ever do.
+
+    As `volume`, of the bytes that inside servers sent to one workload in an hour, at least
+    `hoard_bytes`. It weighs twice where half as much left for one place outside within 72 hours.
+
+    Technique: T1074 (data staged), T1039 (data from shared drives).
+
+    It cannot see what others push to the workload, nor a first night without a history.
+
+    Args:
+        edges: a table of schema EDGES.
+        context: the thresholds.
+
+    Returns:
+        Rows of FINDINGS.
+    """
+    limits = context.limits
+    inner = about(edges.filter(OURS, INSIDE, ~REFUSED))
+    hourly = inner.group_by("about", "hour").agg(bytes=pl.sum("bytes_in"))
+    found = surges(hourly, ["about"], limits, limits.hoard_bytes)
+    if found.is_empty():
+        return table([])
+    left = about(edges.filter(OURS, OUTSIDE, ~REFUSED)).join(found.lazy(), on="about")
+    later = (pl.col("hour") - pl.col("at")).is_between(pl.duration(), pl.duration(hours=AFTER))
+    sent = (
+        left.filter(later)
+        .group_by("about", "destination")
+        .agg(pl.sum("bytes_out"))
+        .group_by("about")
+        .agg(went=pl.max("bytes_out"))
+        .collect(engine="streaming")
+    )
+    known = found.join(sent, on="about", how="left")
+    return _told(inner, known, lambda row, told: _gathered(row, told, context), ["about"])
+
+
+def heavy(left: pl.LazyFrame, least: int) -> pl.LazyFrame:
+    """Return the rows of services to which at least so many bytes went in all.
+
+    Hours of the rest, which are nearly all, need not be held.
+    """
+    total = pl.col("bytes_out").sum()
+    kept = left.group_by(SERVICE).agg(total=total).filter(pl.col("total") >= least)
+    found = kept.select(SERVICE).collect(engine="streaming")
+    return left.join(found.lazy(), on=SERVICE, how="semi", nulls_equal=True)
+
+
+def surges(hourly: pl.LazyFrame, keys: Sequence[str], limits: Limits, least: int) -> pl.DataFrame:
+    """Return the largest unusual hour of each key.
+
+    Args:
+        hourly: `keys`, ``hour`` and ``bytes``.
+        keys: whose hours are compared.
+        limits: z and the length of the history.
+        least: bytes below which nothing is unusual.
+
+    Returns:
+        `keys`, ``at`` (the hour), ``peak``, ``usual`` (the median), ``score`` (z) and ``hours``.
+    """
+    amount = pl.col("bytes").cast(pl.Float64).clip(1).log()
+    off = (amount - amount.median()).abs().median().clip(LEAST)
+    day = pl.col("hour").dt.hour()
+    again = (
+        (pl.col("bytes").top_k(2).min() >= TWICE * pl.col("bytes").max()) & (pl.len() > 1)
+    ).over(*keys, day)
+    some = hourly.group_by(keys).agg(
+        pl.col("hour", "bytes"),
+        z=(amount - amount.median()) / (NORMAL * off),
+        usual=pl.col("bytes").median().cast(pl.UInt64),
+        hours=pl.len(),
+        peak=pl.max("bytes"),
+    )
+    # What never was large is not looked at hour by hour.
+    few = some.filter(pl.col("hours") > limits.history, pl.col("peak") >= least)
+    spread = few.drop("peak").explode("hour", "bytes", "z").with_columns(again=again)
+    high = (pl.col("z") >= limits.volume_z) & (pl.col("bytes") >= least) & ~pl.col("again")
+    return (
+        spread.filter(high)
+        .sort(*keys, "bytes", "hour", descending=[*[False] * len(keys), True, False])
+        .unique(keys, keep="first", maintain_order=True)
+        .select(*keys, "usual", at="hour", peak="bytes", score=pl.col("z").round(1))
+        .collect(engine="streaming")
+    )
+
+
+def _ratio(out: pl.Expr, came: pl.Expr) -> pl.Expr:
+    """Return the producer/consumer ratio, -1 to 1."""
+    sent, got = out.cast(pl.Float64), came.cast(pl.Float64)
+    return ((sent - got) / (sent + got)).fill_nan(0)
+
+
+def _told(
+    edges: pl.LazyFrame, found: pl.DataFrame, make: Any, keys: Sequence[str] = SERVICE
+) -> pl.DataFrame:
+    """Return a finding for each row of `found`; `make` is given the merged row and that."""
+    if found.is_empty():
+        return table([])
+    known = {tuple(row[key] for key in keys): row for row in found.iter_rows(named=True)}
+    within = edges.join(found.lazy().select(keys), on=keys, how="semi", nulls_equal=True)
+    rows = incidents(within.drop("about"), keys)
+    return table([make(row, known[tuple(row[key] for key in keys)]) for row in rows])
+
+
+def _leaving(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Return a finding of exfiltration."""
+    ratio = round(known["ratio"], 2)
+    most = "" if len(row["seen"]) == 1 else f", {size(known['peak'])} in the hour with the most"
+    text = (
+        f"{whom(row)} sent {size(row['bytes_out'])} to {where(row)} and got "
+        f"{size(row['bytes_in'])} back{most} (producer/consumer ratio {ratio:.2f}) {when(row)}, "
+        f"{outcome(row)}"
+    )
+    slow = [] if known["fast"] else [(0.7, "it went slowly over many hours")]
+    told = [] if row["undeclared"] else [(0.6, "nobody said what to expect")]
+    graded = grade(row, context, factors=[*slow, *told])
+    technique = "T1567" if row["destination_kind"] == "aws" else "T1048"
+    numbers = {"peak": known["peak"], "score": ratio}
+    return finding(
+        "exfiltration", row, text, graded, technique if known["fast"] else "T1030", numbers=numbers
+    )
+
+
+def _unusual(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Return a finding of an unusual amount."""
+    text = (
+        f"{whom(row)} sent {size(known['peak'])} to {where(row)} in the hour of "
+        f"{known['at']:%Y-%m-%d %H:%M} UTC, {size(known['usual'])} in the median hour "
+        f"(robust z {known['score']:.1f}), {size(row['bytes_out'])} {when(row)}, {outcome(row)}"
+    )
+    declared = [(0.5, "it was declared")] if row["declared"] else []
+    numbers = {name: known[name] for name in ("peak", "usual", "score")}
+    graded = grade(row, context, base=0.5, factors=[(1.0, "far more than usual"), *declared])
+    return finding("volume", row, text, graded, "T1048", numbers=numbers)
+
+
+def _gathered(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Return a finding of hoarding."""
+    went = known["went"] or 0
+    left = went >= TWICE * known["peak"]
+    text = (
+        f"{whom(row)} got {size(known['peak'])} from inside in the hour of "
+        f"{known['at']:%Y-%m-%d %H:%M} UTC, {size(known['usual'])} in the median hour (robust z "
+        f"{known['score']:.1f}), {size(row['bytes_in'])} {when(row)}, {outcome(row)}"
+    )
+    after = (1.0, "as much left soon after") if left else (0.5, "nothing as large left soon after")
+    graded = grade(
+        {**row, "destination_kind": "inside"}, context, base=0.7, amount=False, kind=False,
+        factors=[(1.0, "far more than usual"), after],
+    )  # fmt: skip
+    numbers = {name: known[name] for name in ("peak", "usual", "score")}
+    key = (sorted(row["client_owner"] or []) or row["client"],)
+    one = {**row, "server_port": None, "protocol": None, "destination": None}
+    return finding("hoarding", {**one, "open": ()}, text, graded, "T1074", key=key, numbers=numbers)

@@ -1,0 +1,138 @@
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from flowlens.findings import Context, findings
+from flowlens.findings.brute import brute_force
+from flowlens.findings.lateral import lateral
+from flowlens.findings.scans import chance, scans
+from flowlens.findings.silence import silence
+from flowlens.tables import COVERAGE, FINDINGS, empty
+from tests.findings.cases import LOGIN, SSH
+from tests.findings.conftest import START, edge, frame, inner, refused
+
+TRIES = [n * 5 for n in range(60)]
+TARGET: dict[str, Any] = {"server": "10.0.2.8", "server_port": 22, "packets": 15}
+
+
+@pytest.mark.parametrize(
+    ("last", "level", "words"),
+    [
+        (9_000_000, "critical", "a later connection moved 9 MB, which a failed log-in does not"),
+        (2_100, "medium", "none of them stands out as a success"),
+    ],
+)
+def test_success_of_guesses(
+    records: Callable[..., pl.LazyFrame], last: int, level: str, words: str
+) -> None:
+    """One connection after sixty failed log-ins that moves much may be a success."""
+    seen = records([*TRIES, 400], [2_000] * 60 + [last], **TARGET)
+    found = brute_force(frame([inner(0, **LOGIN)]).lazy(), Context(records=seen))
+    assert found["severity"].to_list() == [level]
+    assert words in found["text"][0]
+
+
+def test_outsiders_that_guess_are_one_finding() -> None:
+    """Forty addresses that guess at one server are one finding about the server."""
+    outer = {"client_owner": None, "client_kind": None, "vantage": "server"}
+    rows = [inner(0, **LOGIN, **outer, client=f"198.51.100.{n}") for n in range(40)]
+    found = brute_force(frame(rows).lazy(), Context())
+    assert found["numbers"].struct.field("clients").to_list() == [40]
+    assert found["text"][0].startswith(
+        "40 addresses outside tried to log in to db tcp/22 2,400 times"
+    )
+
+
+def test_a_step_that_is_new() -> None:
+    """Without a document, a log-in that the learning time did not have is a step."""
+    learn = Context(learn_until=START + timedelta(hours=24))
+    old = [inner(1, **SSH), inner(30, **SSH)]
+    assert lateral(frame(old).lazy(), learn).is_empty()
+    assert lateral(frame([edge(1), inner(30, **SSH)]).lazy(), learn).height == 1
+    assert lateral(frame([inner(30, **SSH)]).lazy(), learn).is_empty()  # nobody knew the workload
+
+
+@pytest.mark.parametrize(("server", "head"), [("10.0.2.", 40), ("fd00::2:", 60)])
+def test_resets_say_nothing(server: str, head: int) -> None:
+    """Twelve hosts that answer a SYN by a reset were swept, in IPv4 and IPv6."""
+    mute = {"bytes_out": head + 20, "packets_out": 1, "bytes_in": head, "packets_in": 1}
+    rows = [inner(n / 100, server=f"{server}{n}", server_port=22, **mute) for n in range(12)]
+    assert scans(frame(rows).lazy(), Context())["kind"].to_list() == ["host-sweep"]
+
+
+def test_chance() -> None:
+    """The tail of a Poisson: at least 1 of 0.5 is 1 - e^-0.5; at least 2 of 1 is 1 - 2/e."""
+    assert chance(1, 0.5) == pytest.approx(0.393469)
+    assert chance(2, 1.0) == pytest.approx(0.264241)
+    assert chance(8, 0.5) < 1e-6 < chance(6, 0.5)
+
+
+def covered(*rows: tuple[str, str, float, float]) -> pl.DataFrame:
+    """Return coverage from observer, status and hours."""
+    at = [(*who, *(START + timedelta(hours=h) for h in hours), "x") for *who, a, b in rows
+          for hours in [(a, b)]]  # fmt: skip
+    return pl.DataFrame(at, schema=COVERAGE, orient="row")
+
+
+def told(hours: list[int], coverage: pl.DataFrame | None) -> list[tuple[str, int]]:
+    """Return kind and seconds of what is silent where there are edges in some hours."""
+    rows = frame([edge(n) for n in hours]).lazy()
+    found = silence(rows, Context(coverage=coverage))
+    return [(row["kind"], row["numbers"]["seconds"]) for row in found.iter_rows(named=True)]
+
+
+def test_gaps() -> None:
+    """Hours in which nobody says anything are a gap, if it is known what was said."""
+    assert told([0, 1, 5], empty(COVERAGE)) == [("gap", 3 * 3600)]
+    assert told([0, 1, 5], None) == []  # edges alone do not tell
+    assert told([0, 1, 2], empty(COVERAGE)) == []
+    assert told([0, 1, 5], covered(("eni-0a", "NODATA", 2, 5))) == []  # idle, and it said so
+    assert told([], empty(COVERAGE)) == []
+
+
+def test_skipped_windows() -> None:
+    """All windows that AWS lost are one finding with their length."""
+    lost = covered(("eni-0a", "SKIPDATA", 0, 1), ("eni-0b", "SKIPDATA", 1, 1.5))
+    assert told([0, 1], lost) == [("skipped", 5400)]
+
+
+def test_nothing_gives_nothing() -> None:
+    """No edges, no findings; the table keeps its schema with everything that may be given."""
+    some = Context(coverage=empty(COVERAGE), learn_until=START, records=pl.LazyFrame())
+    assert dict(findings(frame([]), some).schema) == FINDINGS
+    assert findings(frame([]), some).is_empty()
+
+
+def test_what_is_unknown_is_no_incident() -> None:
+    """Edges with nothing but their ends known give no finding, and no error."""
+    bare = {name: None for name in edge(0) if name not in {"client", "server"}}
+    assert findings(frame([{**bare, "client": "10.0.1.5", "server": "203.0.113.9"}])).is_empty()
+    assert findings(frame([refused(0, server=None)])).is_empty()
+
+
+def test_a_guessed_door_that_is_open_is_one_finding() -> None:
+    """Guesses at a service that also answers the outside are one finding that says both."""
+    outer = {
+        "client": "198.51.100.7",
+        "client_owner": None,
+        "client_kind": None,
+        "vantage": "server",
+    }
+    (row,) = findings(frame([inner(0, **LOGIN, **outer)])).to_dicts()
+    assert row["kind"] == "brute-force"
+    assert "(also: it answers the outside)" in row["text"]
+
+
+def test_a_server_that_broke_for_all_is_one_finding() -> None:
+    """Nine workloads that are refused where they were answered before are one finding."""
+    rows = [
+        {**row, "client": f"10.0.1.{n}", "client_owner": [f"f{n}"], "observer": f"eni-{n}"}
+        for n in range(9)
+        for row in (inner(0), refused(5, server="10.0.2.8", destination="db", records=9))
+    ]
+    (row,) = findings(frame(rows)).filter(kind="breakage").to_dicts()
+    assert (row["owner"], row["numbers"]["workloads"], row["numbers"]["clients"]) == (None, 9, 9)
+    assert row["text"].startswith("9 workloads are refused at db (10.0.2.8) tcp/443")
