@@ -183,14 +183,16 @@ def _links(
     senders: dict[str, str],
 ) -> None:
     many = max(1, sum(len(each.senders) for each in places))
-    faint = min(0.3, max(0.1, 18 / many))
+    used = max(1, sum(len(each.used) for each in places))
+    # The more there are of a sort, the fainter each.
+    faint, strength = min(0.3, max(0.1, 18 / many)), min(0.85, max(0.3, 40 / used))
     for strong in (False, True):
         for each, y in zip(places, heights, strict=True):
             colour = COLOURS[HEADINGS[each.group][0]]
             rows = {senders[name] for name in each.senders}
             bold = {senders[name] for name in each.used}
             for row in sorted(bold if strong else rows - bold):
-                look = {"alpha": 0.85 if strong else faint, "weight": 1.6 if strong else 0.8}
+                look = {"alpha": strength if strong else faint, "weight": 1.6 if strong else 0.8}
                 curve(axes, (DOT + 4, left[row]), (MARK - 6, y), colour, **look)
 
 
