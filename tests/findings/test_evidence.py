@@ -9,7 +9,9 @@ import pytest
 
 import flowlens
 from flowlens.findings import Context, findings, quote
+from flowlens.findings.attempts import once
 from flowlens.findings.starts import events
+from flowlens.findings.unexpected import unexpected
 from flowlens.tables import EDGES
 from tests.findings.conftest import edge, frame, inner, refused
 
@@ -132,7 +134,7 @@ def half(**change: Any) -> dict[str, Any]:
 )
 def test_halves(rows: list[dict[str, Any]], told: tuple[int, int, int]) -> None:
     """Bytes, records and refused records of tries at which either interface may have spoken."""
-    numbers = findings(frame(rows)).filter(kind="unexpected")["numbers"][0]
+    numbers = unexpected(once(frame(rows).lazy()), Context())["numbers"][0]
     assert (numbers["bytes_out"], numbers["records"], numbers["rejected"]) == told
 
 

@@ -10,6 +10,7 @@ from flowlens.findings import LEVELS, Context, findings, quote
 from flowlens.findings.evidence import conversations
 from flowlens.findings.identity import identity
 from flowlens.findings.severity import grade
+from flowlens.findings.unexpected import unexpected
 from flowlens.tables import EDGES, FINDINGS
 
 HOUR = datetime(2026, 11, 21, 11, tzinfo=UTC)
@@ -43,6 +44,11 @@ EDGE: dict[str, Any] = {
 
 def frame(*changes: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame([EDGE | change for change in changes], schema=EDGES)
+
+
+def strange(edges: pl.DataFrame) -> pl.DataFrame:
+    """Return what the detection of unexpected destinations alone finds."""
+    return unexpected(edges.lazy(), Context())
 
 
 def test_sentence() -> None:
@@ -134,12 +140,12 @@ def test_merges() -> None:
 )
 def test_keeps_apart(change: dict[str, Any]) -> None:
     """What differs in owner, destination, port or protocol is another finding with another id."""
-    assert findings(frame({}, change))["id"].n_unique() == 2
+    assert strange(frame({}, change))["id"].n_unique() == 2
 
 
 def test_unknown_owner() -> None:
     """Without an owner each client address stands for itself and is called unknown."""
-    found = findings(
+    found = strange(
         frame({"client_owner": None}, {"client_owner": [], "client": "10.0.1.6", "bytes_out": 1})
     )
     assert found["client"].to_list() == ["10.0.1.5", "10.0.1.6"]
@@ -149,9 +155,9 @@ def test_unknown_owner() -> None:
 
 def test_unknown_ends() -> None:
     """An unknown server is no finding; an unknown client, hour or action makes no clause."""
-    assert findings(frame({"server": None})).is_empty()
+    assert strange(frame({"server": None})).is_empty()
     blank = {"client": None, "hour": None, "first_seen": None, "action": None, "client_owner": None}
-    row = findings(frame(blank)).row(0, named=True)
+    row = strange(frame(blank)).row(0, named=True)
     assert row["evidence"]["filter"] == (
         "addr = 176.206.173.108 and port = 8333 and proto = tcp and interface_id = eni-0a"
     )
@@ -162,7 +168,7 @@ def test_unknown_ends() -> None:
 @pytest.mark.parametrize("expected", ["yes", "unknown", None])
 def test_only_no(expected: str | None) -> None:
     """Only traffic that is known not to be expected makes a finding."""
-    assert findings(frame({"expected": expected})).is_empty()
+    assert strange(frame({"expected": expected})).is_empty()
 
 
 @pytest.mark.parametrize(
@@ -183,7 +189,7 @@ def test_only_no(expected: str | None) -> None:
 )
 def test_severity(change: dict[str, Any], level: str) -> None:
     """Severity falls with less evidence, fewer bytes and a better known destination."""
-    assert findings(frame(change))["severity"].to_list() == [level]
+    assert strange(frame(change))["severity"].to_list() == [level]
 
 
 def test_severity_words() -> None:
@@ -231,7 +237,7 @@ def test_identity() -> None:
 
 def test_numbers_in_text() -> None:
     """Every number of a sentence stands in a column of the finding."""
-    row = findings(frame({})).row(0, named=True)
+    row = strange(frame({})).row(0, named=True)
     text = row["text"].replace(row["server"], "").replace("tcp/8333", "")
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d|\d\d:\d\d", "", text)
     said = re.findall(r"[\d.,]*\d(?: [kMG]?B)?", text)
@@ -240,13 +246,13 @@ def test_numbers_in_text() -> None:
 
 def test_gateway() -> None:
     """Traffic whose sender is hidden behind a NAT gateway is not pinned on the gateway."""
-    found = findings(frame({"client_owner": ["nat-0a1"], "client_kind": "nat_gateway"}))
+    found = strange(frame({"client_owner": ["nat-0a1"], "client_kind": "nat_gateway"}))
     assert found["text"][0].startswith("someone behind nat-0a1 sent")
 
 
 def test_tried() -> None:
     """What was only rejected was tried, not sent."""
-    found = findings(frame({"action": "REJECT", "bytes_in": 0, "domains": None}))
+    found = strange(frame({"action": "REJECT", "bytes_in": 0, "domains": None}))
     assert " tried to send " in found["text"][0]
     assert "(no resolver log was read)" in found["text"][0]
     assert "all rejected" in found["text"][0]
@@ -255,7 +261,7 @@ def test_tried() -> None:
 def test_no_ports() -> None:
     """Protocols without ports have none in text and filter; unseen observers are not named."""
     change = {"protocol": 1, "server_port": 0, "observer": None, "client": "2001:db8::5"}
-    row = findings(frame(change)).row(0, named=True)
+    row = strange(frame(change)).row(0, named=True)
     assert " icmp in " in row["text"]
     assert row["evidence"]["filter"].startswith(
         "addr = 2001:db8::5 and addr = 176.206.173.108 and proto = icmp and start >= "
@@ -290,7 +296,7 @@ TYPES: dict[str, Any] = {
 def test_quote() -> None:
     """The first records of a finding are quoted, replies and what passed a middlebox too."""
     records = pl.LazyFrame(RECORDS, schema_overrides=TYPES)
-    found = findings(frame({}))
+    found = strange(frame({}))
     quoted = quote(found, records)
     epoch = int(HOUR.timestamp())
     assert quoted["evidence"][0]["lines"] == [
@@ -316,13 +322,13 @@ def test_quote() -> None:
 
 def test_quote_limit() -> None:
     """No more lines than asked for, the earliest first."""
-    quoted = quote(findings(frame({})), pl.LazyFrame(RECORDS, schema_overrides=TYPES), limit=1)
+    quoted = quote(strange(frame({})), pl.LazyFrame(RECORDS, schema_overrides=TYPES), limit=1)
     assert [line["line"] for line in quoted["evidence"][0]["lines"]] == [2]
 
 
 def test_quote_without() -> None:
     """Records that cannot be matched leave the findings as they were."""
-    found = findings(frame({}))
+    found = strange(frame({}))
     records = pl.LazyFrame(RECORDS, schema_overrides=TYPES)
     assert quote(found, records.drop("line")).equals(found)
     assert quote(found, records.with_columns(srcaddr=pl.lit("192.0.2.1"))).equals(

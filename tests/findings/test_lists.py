@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from flowlens.errors import InputError
-from flowlens.findings import Context, findings
+from flowlens.findings import Context
 from flowlens.findings.lists import read
+from flowlens.findings.threats import threats as detect
 from tests.findings.conftest import edge, frame, inner
 
 LIST = """\
@@ -44,7 +45,7 @@ def test_lists_of_tor(tmp_path: Path) -> None:
     threats = read(write(tmp_path, text, "tor-exits-2026-11-14.txt"))
     (one,) = threats.lists
     assert (one.tor, one.networks, one.garbage) == (True, ("203.0.113.9/32",), ())
-    (row,) = findings(frame([edge(0)]), Context(threats=threats)).to_dicts()
+    (row,) = detect(frame([edge(0)]).lazy(), Context(threats=threats)).to_dicts()
     assert (row["kind"], row["technique"]) == ("threat", "T1090.003")
     assert "(of 2026-11-14) holds it" in row["text"]
 
@@ -87,5 +88,5 @@ SILENT: dict[str, Any] = {"packets_in": 0, "bytes_in": 0}
 def test_hits(tmp_path: Path, row: dict[str, object], level: str | None) -> None:
     """A hit weighs by what came of it; knocking from outside and neighbours are none."""
     context = Context(threats=read(write(tmp_path, LIST)))
-    found = findings(frame([row]), context).filter(kind="threat")
+    found = detect(frame([row]).lazy(), context)
     assert found["severity"].to_list() == ([level] if level else [])
