@@ -113,7 +113,7 @@ class Ledger:
         speak: Callable[[str], None] | None = None,
     ) -> None:
         self._entries: dict[str, Entry] = {}
-        self._books: list[Books] = []
+        self._books: dict[str, Books] = {}
         self._notes: dict[str, None] = {}
         self._progress = progress
         self._speak = speak
@@ -154,14 +154,19 @@ class Ledger:
         self.__init__()  # type: ignore[misc]  # listeners and the lock stay where they are
         self._entries, self._notes = state
 
-    def bring(self, books: Books) -> None:
-        """Take an account over; objects that are read here as well count as they are here."""
-        self._books.append(books)
+    def bring(self, origin: str, books: Books) -> None:
+        """Take an account over; objects that are read here as well count as they are here.
+
+        Args:
+            origin: Whose account it is; it counts once, however often it is brought.
+            books: The account.
+        """
+        self._books[origin] = books
 
     def _brought(self, name: str) -> list[pl.DataFrame]:
         """Return one of the tables of each account that was taken over."""
         here = pl.col("source").is_in(list(self._entries))
-        return [getattr(books, name)().filter(~here).collect() for books in self._books]
+        return [getattr(books, name)().filter(~here).collect() for books in self._books.values()]
 
     def tell(self, uri: str, size: int) -> None:
         """Tell that `size` bytes of an object were read so far."""

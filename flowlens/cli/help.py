@@ -56,7 +56,7 @@ JOBS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         (
             "allowlist",
-            "learn the expected document, check it, replay traffic through it, render it as rules",
+            "learn the expected document, check it, replay traffic, render it as rules",
             "flowlens allowlist learn logs/ -i inventory/ > expected.yaml",
         ),
     ),

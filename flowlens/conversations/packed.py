@@ -19,7 +19,6 @@ from flowlens.conversations.spool import Spool
 from flowlens.scan import Scan
 from flowlens.sources import Object
 from flowlens_parsers import Batch
-from flowlens_parsers.machine import KERNELS as MODULES
 from flowlens_parsers.machine import ready
 from flowlens_parsers.packing import PLACES, Packer, Words
 
@@ -27,6 +26,13 @@ __all__ = ["TooFar", "framed", "integers", "second", "seen", "worthwhile"]
 
 MEMORY = 1 << 28  # bytes of rows in memory, and of flows
 PART = 1 << 20  # bytes of compressed text that make rows of one part, about
+
+#: What must be compiled.
+MODULES = (
+    "flowlens_parsers.kernel",
+    "flowlens.conversations.kernel",
+    "flowlens.conversations.viewkernel",
+)
 
 #: Bytes of input from which packing pays: with what must be compiled at hand, and without.
 SMALL, LARGE = 1 << 20, 1 << 28

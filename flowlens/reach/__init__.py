@@ -8,7 +8,8 @@ it was never used.
 from flowlens.reach.evaluate import evaluate
 from flowlens.reach.explain import explain
 from flowlens.reach.exposure import exposure
-from flowlens.reach.may import changes, may
+from flowlens.reach.gained import changes
+from flowlens.reach.may import may
 from flowlens.reach.outlook import outlook
 from flowlens.reach.schema import CHANGES, EXPLAINED, EXPOSURE, FLOWS, MAY, OUTLOOK, REACH
 from flowlens.reach.whatif import changed

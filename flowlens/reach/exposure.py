@@ -10,7 +10,6 @@ from flowlens.inventory.model import Inventory
 from flowlens.reach.account import Row
 from flowlens.reach.evaluate import evaluate, speaking
 from flowlens.reach.instead import replacements
-from flowlens.reach.may import moment
 from flowlens.reach.meet import End
 from flowlens.reach.points import PORTS
 from flowlens.reach.redundant import covered, spans
@@ -18,6 +17,7 @@ from flowlens.reach.rulebook import ANY, protocol
 from flowlens.reach.schema import EXPOSURE, FLOWS
 from flowlens.reach.silence import Silence
 from flowlens.reach.subjects import Face, People
+from flowlens.reach.sweep import moment
 from flowlens.words import PROTOCOLS
 
 __all__ = ["exposure"]

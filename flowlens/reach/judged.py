@@ -143,8 +143,9 @@ def _nested(texts: pl.Series, offsets: Ints) -> pl.Series:
     """Return a list for each row: `texts` cut at `offsets`."""
     import pyarrow as pa
 
-    values = texts.to_arrow()
-    return pl.Series(pl.from_arrow(pa.LargeListArray.from_arrays(pa.array(offsets), values)))
+    # Not `pa.array(offsets)`: of an array of numpy it asks pandas, whose import takes a second.
+    cuts, values = pl.Series(offsets).to_arrow(), texts.to_arrow()
+    return pl.Series(pl.from_arrow(pa.LargeListArray.from_arrays(cuts, values)))
 
 
 def merge(views: Sequence[Judged], times: str) -> Judged:

@@ -86,7 +86,7 @@ def book(store: Store, ledger: Ledger) -> None:
     It may be much more than the answer to a question, so it is looked up only if asked for.
     """
     coverage, rejects = (partial(table, store) for table in (scan.coverage, scan.rejects))
-    ledger.bring(Books(partial(_accounts, store), coverage, rejects))
+    ledger.bring(store.root, Books(partial(_accounts, store), coverage, rejects))
 
 
 def _accounts(store: Store) -> pl.LazyFrame:

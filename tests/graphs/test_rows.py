@@ -62,7 +62,7 @@ edge = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(edge, max_size=60), st.integers(10, 30), st.integers(1, 24))
 def test_totals(found: list[dict[str, Any]], budget: int, left: int) -> None:
     """Whatever is grouped, opened or merged, no byte, record or conversation is lost or doubled."""

@@ -62,7 +62,7 @@ def expected(shots: list[Shot], address: str, start: float, end: float) -> str |
     return next(iter(sure)) if len(possible) == 1 and sure else "unknown"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(shots=SHOTS, spans=SPANS, order=st.randoms(use_true_random=False))
 def test_own_agrees_with_the_rule_said_slowly(shots: list[Shot], spans: Any, order: Any) -> None:
     """Any history, accounts and spans: the joins answer what a plain loop does, in any order."""
