@@ -66,6 +66,7 @@ class Permits:
         old = {row["group_id"]: row for row in view.rows("permissions")}
         self._states = {row["peering_id"]: row for row in view.rows("peerings")}
         self._listed, self._ruled, self._old = listed, ruled, old
+        self._sizes: dict[str | None, float] = {}
         #: Rules that were read off a group, which has no ids for them, too.
         rows = [row for name in sorted({*listed, *ruled}) for row in self._of(name)]
         self.rows = sorted(rows, key=self._narrow)
@@ -96,10 +97,13 @@ class Permits:
     def _narrow(self, row: Row) -> tuple[float, int, str]:
         """Return what sorts rules, the narrowest first: addresses (bits), then ports."""
         blocks = [row["cidr"]] if row["cidr"] else self.lists.blocks.get(row["prefix_list_id"], [])
-        sizes = [2.0 ** self._atlas.bits(text) for text in blocks if self._atlas.run(text)]
+        whom = row["cidr"] or row["prefix_list_id"]
+        if whom not in self._sizes:
+            sizes = [2.0 ** self._atlas.bits(text) for text in blocks if self._atlas.run(text)]
+            self._sizes[whom] = log2(sum(sizes)) if sizes else 0.0
         low, high = row["from_port"], row["to_port"]
         ports = high - low if None not in (low, high) and -1 not in (low, high) else 65536
-        return (log2(sum(sizes)) if sizes else 0.0, ports, row["rule_id"])
+        return (self._sizes[whom], ports, row["rule_id"])
 
     def stale(self, row: Row) -> bool:
         """Say whether a rule names a group over a peering that does not carry it (any more).
