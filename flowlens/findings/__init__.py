@@ -1,6 +1,8 @@
 """Findings: what an investigator must be shown, with numbers, severity and evidence."""
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -74,15 +76,30 @@ def findings(edges: pl.DataFrame | pl.LazyFrame, context: Context | None = None)
     of them. What a scan tried is part of the scan.
 
     Args:
-        edges: a table of schema EDGES; a lazy one is read several times.
+        edges: a table of schema EDGES; a lazy one that takes more than reading is computed once,
+            into a temporary file.
         context: the settings of the detections and what else they may look at.
 
     Returns:
         A table of schema FINDINGS, worst first (severity, bytes sent, id), the same whatever the
         order of `edges`. `evidence.lines` is empty until `quote` fills it.
     """
-    settings = context or Context()
-    tries = once(edges.lazy())
+    with TemporaryDirectory(prefix="flowlens-") as folder:
+        return _found(_held(edges.lazy(), Path(folder)), context or Context())
+
+
+def _held(edges: pl.LazyFrame, folder: Path) -> pl.LazyFrame:
+    """Return edges that every detection can read: what must be computed lies in a file."""
+    if edges.explain(optimized=False).startswith(("DF ", "Parquet SCAN ")):
+        return edges
+    path = folder / "edges.parquet"
+    edges.sink_parquet(path)
+    return pl.scan_parquet(path)
+
+
+def _found(edges: pl.LazyFrame, settings: Context) -> pl.DataFrame:
+    """Return what all detections find."""
+    tries = once(edges)
     scanning = scanned(tries, settings)
     rest = claimed(tries, scanning)
     rows = [found(tries, scanning, settings)]
