@@ -8,12 +8,11 @@ import polars as pl
 from flowlens.findings.context import Context
 from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
 from flowlens.findings.severity import grade
-from flowlens.findings.sides import OURS, OUTSIDE, about
+from flowlens.findings.sides import OURS, OUTSIDE, UNDECLARED, about
 from flowlens.words import noun
 
 __all__ = ["floods"]
 
-UNDECLARED = (pl.col("expected") != "yes").fill_null(value=True)
 REST = 0.01  # the share of packets that come back from what is flooded
 KEY = ["client", "server", "server_port", "protocol"]
 

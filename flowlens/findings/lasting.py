@@ -10,7 +10,7 @@ from flowlens.findings.limits import Limits
 from flowlens.findings.ports import MINING, PLAIN, named
 from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
 from flowlens.findings.severity import Grade, grade
-from flowlens.findings.sides import OURS, OUTSIDE, REFUSED, TCP, UDP, about
+from flowlens.findings.sides import OURS, OUTSIDE, REFUSED, TCP, UDP, UNDECLARED, about
 from flowlens.words import noun, size
 
 __all__ = ["long_connections", "mining"]
@@ -56,9 +56,8 @@ def long_connections(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
 
 def _left(edges: pl.LazyFrame) -> pl.LazyFrame:
     """Return what of ours went outside, was let through and was not declared."""
-    unsaid = (pl.col("expected") != "yes").fill_null(value=True)
     ported = pl.col("protocol").is_in([TCP, UDP])
-    return edges.filter(OURS, OUTSIDE, ~REFUSED, unsaid, ported)
+    return edges.filter(OURS, OUTSIDE, ~REFUSED, UNDECLARED, ported)
 
 
 def _lasting(left: pl.LazyFrame, limits: Limits) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from flowlens.findings.limits import Limits
 from flowlens.findings.ports import CONTROL, LOGINS, named
 from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
 from flowlens.findings.severity import grade
-from flowlens.findings.sides import ANSWERED, INSIDE, OURS, about, content
+from flowlens.findings.sides import ANSWERED, INSIDE, OURS, UNDECLARED, about, content
 from flowlens.words import noun, size
 
 __all__ = ["STEPS", "lateral"]
@@ -56,9 +56,8 @@ def _fresh(edges: pl.LazyFrame, inner: pl.LazyFrame, context: Context) -> pl.Laz
     early = pl.col("first_seen") < context.learn_until
     known = about(edges.filter(OURS, early)).select("about").unique()
     before = about(inner.filter(early)).select(SERVICE).unique()
-    unsaid = (pl.col("expected") != "yes").fill_null(value=True)
     return (
-        about(inner.filter(~early, unsaid))
+        about(inner.filter(~early, UNDECLARED))
         .join(known, on="about", how="semi")
         .join(before, on=SERVICE, how="anti", nulls_equal=True)
         .drop("about")

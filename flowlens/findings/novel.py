@@ -8,7 +8,7 @@ import polars as pl
 from flowlens.findings.context import Context
 from flowlens.findings.rows import finding, incidents, outcome, table, when, where, whom
 from flowlens.findings.severity import grade
-from flowlens.findings.sides import ANSWERED, OURS, OUTSIDE, about
+from flowlens.findings.sides import ANSWERED, OURS, OUTSIDE, UNDECLARED, about
 from flowlens.words import service, size
 
 __all__ = ["new_ports"]
@@ -41,9 +41,8 @@ def new_ports(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     left = about(edges.filter(OURS, OUTSIDE))
     known = left.filter(early).select("about").unique()
     used = left.filter(early).select(USED).unique()
-    unsaid = (pl.col("expected") != "yes").fill_null(value=True)
     fresh = (
-        left.filter(~early, unsaid, ANSWERED)
+        left.filter(~early, UNDECLARED, ANSWERED)
         .join(known, on="about", how="semi")
         .join(used, on=USED, how="anti", nulls_equal=True)
         .drop("about")

@@ -9,12 +9,21 @@ from flowlens.findings.context import Context
 from flowlens.findings.ports import CLEAR, DNS, MAIL, named
 from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
 from flowlens.findings.severity import grade
-from flowlens.findings.sides import ANSWERED, OURS, OUTSIDE, REFUSED, TCP, UDP, about, content
+from flowlens.findings.sides import (
+    ANSWERED,
+    OURS,
+    OUTSIDE,
+    REFUSED,
+    TCP,
+    UDP,
+    UNDECLARED,
+    about,
+    content,
+)
 from flowlens.words import PROTOCOLS, noun, proto, size
 
 __all__ = ["bypass", "cleartext", "foreign_dns", "odd_protocols", "spam"]
 
-UNDECLARED = (pl.col("expected") != "yes").fill_null(value=True)
 USUAL = (1, 6, 17, 58)
 VPN = (47, 50, 51)
 WEB = 80

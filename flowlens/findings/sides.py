@@ -6,8 +6,8 @@ from flowlens.destinations.paths import private
 from flowlens.findings.limits import Limits
 
 __all__ = [
-    "ABOUT", "ANSWERED", "INSIDE", "OURS", "OUTSIDE", "REFUSED", "TCP", "UDP", "about", "bare",
-    "content",
+    "ABOUT", "ANSWERED", "INSIDE", "OURS", "OUTSIDE", "REFUSED", "TCP", "UDP",
+    "UNDECLARED", "about", "bare", "content",
 ]  # fmt: skip
 
 TCP, UDP = 6, 17
@@ -35,6 +35,9 @@ OUTSIDE = pl.col("server").is_not_null() & ~INSIDE
 
 #: The network refused it; a log without actions never says so.
 REFUSED = (pl.col("action") == "REJECT").fill_null(value=False)
+
+#: Nobody declared it, as far as that is known.
+UNDECLARED = (pl.col("expected") != "yes").fill_null(value=True)
 
 #: The server sent something back.
 ANSWERED = ~REFUSED & (pl.col("packets_in") > 0).fill_null(value=False)

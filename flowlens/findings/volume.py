@@ -9,7 +9,7 @@ from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
 from flowlens.findings.severity import grade
-from flowlens.findings.sides import INSIDE, OURS, OUTSIDE, REFUSED, about
+from flowlens.findings.sides import INSIDE, OURS, OUTSIDE, REFUSED, UNDECLARED, about
 from flowlens.words import size
 
 __all__ = ["exfiltration", "hoarding", "surges", "volume"]
@@ -44,8 +44,7 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         Rows of FINDINGS.
     """
     limits = context.limits
-    unsaid = (pl.col("expected") != "yes").fill_null(value=True)
-    left = about(edges.filter(OURS, OUTSIDE, ~REFUSED, unsaid))
+    left = about(edges.filter(OURS, OUTSIDE, ~REFUSED, UNDECLARED))
     nameless = pl.col("destination_kind").is_in(["address", "network"])
     strange = (pl.col("expected") == "no") | nameless
     hourly = (
