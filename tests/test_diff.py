@@ -148,9 +148,23 @@ def test_command(run: Callable[..., tuple[int, list[str], str]], tmp_path: Path)
     ]
     for args, why in (
         ((str(first), str(first)), "are the same; compare two places"),
-        (("a.yaml", "b.yaml"), "git diff --no-index a.yaml b.yaml"),
         ((str(first), str(second), "--ratio", "0"), "is no growth"),
     ):
         code, out, err = run("diff", *args)
         assert (code, out) == (2, [])
         assert why in err
+
+
+def test_documents(run: Callable[..., tuple[int, list[str], str]], tmp_path: Path) -> None:
+    """Two expected documents are compared by their entries."""
+    entry = (
+        "version: 1\negress:\n  - from: {function: f}\n    to:\n"
+        "      - {cidr: 192.0.2.%d/32, ports: [tcp/443]}\n"
+    )
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text(entry % 1)
+    second.write_text(entry % 2)
+    code, out, err = run("diff", str(first), str(second))
+    assert code == 0
+    assert sorted(line.split("\t")[0] for line in out[1:]) == ["gone", "new"]
+    assert err.splitlines() == ["2 differences"]

@@ -91,12 +91,9 @@ def diff(
     writing: Writing,
 ) -> None:
     """Print which entries of B are new, gone or changed since A."""
-    from flowlens import expected, output, words
-    from flowlens.cli import console
+    from flowlens.cli.compare import documents
 
-    found = expected.changes(expected.load(before), expected.load(after))
-    output.write(found, "changes", path=writing.output, form=writing.form, limit=writing.limit)
-    console.say(f"{words.noun(found.height, 'difference')}")
+    documents(before, after, writing)
 
 
 @allowlist.command(

@@ -171,7 +171,7 @@ def investigate(
 
 @verb
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="SRC, or SRC@TIME/TIME.")],
+    a: Annotated[str, typer.Argument(metavar="A", help="SRC, SRC@TIME/TIME, or a document.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The same; @TIME/TIME is A's source.")],
     reading: Reading,
     grounds: Grounds,
@@ -181,7 +181,7 @@ def diff(
     ] = 2.0,
     every: Annotated[bool, typer.Option("--all", help="Also what stayed the same.")] = False,
 ) -> None:
-    """Print what is new, gone, grown and shrunk between two sources or two windows."""
+    """Print what is new, gone, grown and shrunk between two sources, windows or documents."""
     from flowlens.cli.compare import compare
 
     compare((a, b), reading, grounds, writing, ratio=ratio, every=every)

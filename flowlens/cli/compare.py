@@ -1,4 +1,4 @@
-"""Diff: two places, or two windows of one, side by side."""
+"""Diff: two places, two windows of one, or two documents, side by side."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from flowlens.cli.pipeline import Job, emit
 from flowlens.diff import CHANGES, checked, diff, hours
 from flowlens.errors import UsageError
 
-__all__ = ["compare"]
+__all__ = ["compare", "documents"]
 
 #: SRC@TIME; a source may have an @ of its own.
 WINDOWED = re.compile(r"(?P<src>.*)@(?P<window>[^@]+)", re.DOTALL)
@@ -33,17 +33,14 @@ def compare(
     ratio: float,
     every: bool,
 ) -> None:
-    """Compare two sources, and write what changed.
+    """Compare two sources, or two expected documents, and write what changed.
 
     Raises:
-        UsageError: they are documents, or the same.
+        UsageError: they are the same.
     """
     if all(one.endswith(DOCUMENTS) for one in pair):
-        msg = (
-            "diff compares traffic; expected documents keep their order, so "
-            f"`git diff --no-index {pair[0]} {pair[1]}` shows their changes"
-        )
-        raise UsageError(msg)
+        documents(Path(pair[0]), Path(pair[1]), writing)
+        return
     checked(ratio)
     src, window = _split(pair[0])
     later, until = _split(pair[1])
@@ -71,6 +68,15 @@ def compare(
             "name and gone under its address; give --dns"
         )
     console.say(_sentence(told, spans))
+
+
+def documents(before: Path, after: Path, writing: Writing) -> None:
+    """Write which entries of an expected document are new, gone or changed."""
+    from flowlens import expected, output
+
+    found = expected.changes(expected.load(before), expected.load(after))
+    output.write(found, "changes", path=writing.output, form=writing.form, limit=writing.limit)
+    console.say(words.noun(found.height, "difference"))
 
 
 def _split(said: str) -> tuple[str, str | None]:
