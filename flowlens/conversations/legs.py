@@ -84,7 +84,7 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> 
         server=pl.col("server_end") // END, service=pl.col("server_end") % END
     )
     # Only gateways write legs down; of all others nothing is joined, and nothing merged.
-    rows = _marked(ends.join(nat, on="observer", how="semi"), nat)
+    rows = _marked(ends.join(nat, on="observer", how="semi"), nat).collect().lazy()
     others = ends.join(nat, on="observer", how="anti")
     # Who knocks on the gateway from outside is no client behind it.
     behind = text(pl.col("client"), words).str.contains(PRIVATE).fill_null(value=False)
