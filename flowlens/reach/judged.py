@@ -143,9 +143,11 @@ def _nested(texts: pl.Series, offsets: Ints) -> pl.Series:
     """Return a list for each row: `texts` cut at `offsets`."""
     import pyarrow as pa
 
-    # Not `pa.array(offsets)`: of an array of numpy it asks pandas, whose import takes a second.
+    # Not `pa.array(offsets)`, which asks pandas about an array of numpy, nor `pl.from_arrow`, which
+    # asks pyarrow.compute: to import them takes longer than to judge thousands of flows.
     cuts, values = pl.Series(offsets).to_arrow(), texts.to_arrow()
-    return pl.Series(pl.from_arrow(pa.LargeListArray.from_arrays(cuts, values)))
+    lists = pa.LargeListArray.from_arrays(cuts, values)
+    return pl.DataFrame(pa.RecordBatch.from_arrays([lists], ["texts"])).to_series()
 
 
 def merge(views: Sequence[Judged], times: str) -> Judged:

@@ -79,7 +79,7 @@ class Columnar:
     def _texts(self, batch: "pa.RecordBatch") -> "dict[str, Texts]":
         """Return what the texts of each column are."""
         texts = {
-            name: pl.Series(column.dictionary, dtype=pl.String).to_list()
+            name: column.dictionary.to_pylist()
             for name, column in zip(batch.schema.names, batch.columns, strict=True)
             if hasattr(column, "dictionary")
         }
