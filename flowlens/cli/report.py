@@ -112,10 +112,11 @@ def _whole(draw: Callable[[pl.DataFrame, Path], None]) -> Callable[[pl.DataFrame
 
 
 def _picture(edges: pl.DataFrame, path: Path) -> None:
-    """Draw the map."""
+    """Draw the map, with tries that were let out and refused on arrival as one."""
     import flowlens_graphs
+    from flowlens.findings.attempts import once
 
-    flowlens_graphs.save(flowlens_graphs.egress_map(edges), path)
+    flowlens_graphs.save(flowlens_graphs.egress_map(once(edges.lazy()).collect()), path)
 
 
 def _graph(edges: pl.DataFrame, path: Path) -> None:

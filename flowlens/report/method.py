@@ -144,7 +144,10 @@ def _once(edges: pl.DataFrame) -> tuple[str, ...]:
     seen = edges.filter(pl.col("observers").list.len() > 1).height
     lines = [
         f"{noun(seen, 'conversation')} of {edges.height:,} were written down by several "
-        "interfaces; each is counted at one: the client's own, else the server's, else one between."
+        "interfaces; each is counted at one: the client's own, else the server's, else one "
+        "between.",
+        "A try that one end let out and the other refused is one here, and refused; edges.parquet "
+        "has both halves.",
     ]
     halves = edges.filter(pl.col("leg").is_not_null())
     if halves.height:

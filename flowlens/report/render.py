@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from flowlens.findings.attempts import once
 from flowlens.report.facts import Facts
 from flowlens.report.page import page
 from flowlens.report.shape import shape
@@ -36,7 +37,7 @@ def render(
         windows: rows of schema COVERAGE, for the timeline.
         pictures: `map` and `timeline` as SVG text, where they are drawn already.
     """
-    shaped = shape(edges)
+    shaped = shape(_tries(edges))
     if pictures is None:
         plain = shaped.select(edges.columns)
         pictures = {name: text for name, (_, text) in draw(plain, windows).items()}
@@ -56,6 +57,7 @@ def draw(
 
     if edges.is_empty():
         return {}
+    edges = _tries(edges)
     figures = {"map": (flowlens_graphs.egress_map(edges), "Where the workloads send data", MAP)}
     if not edges.filter(pl.col("expected") == "no").is_empty():
         figure = flowlens_graphs.timeline(edges, windows)
@@ -64,6 +66,11 @@ def draw(
         name: (figure, flowlens_graphs.svg(figure, title=title, description=description))
         for name, (figure, title, description) in figures.items()
     }
+
+
+def _tries(edges: pl.DataFrame) -> pl.DataFrame:
+    """Return edges with tries that were let out and refused on arrival as one, as findings do."""
+    return once(edges.lazy()).collect()
 
 
 MAP = (
