@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-__all__ = ["count", "moment", "noun", "proto", "service", "share", "size", "span", "who"]
+__all__ = [
+    "SIGHTED", "count", "moment", "noun", "proto", "service", "share", "size", "span", "who",
+]  # fmt: skip
 
 #: Names of the IANA protocol numbers that flow logs show in practice.
 #: https://www.iana.org/assignments/protocol-numbers
@@ -11,6 +13,9 @@ PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "icmpv6",
 
 #: Protocols whose records carry ports.
 PORTED = frozenset({6, 17, 132})
+
+#: Why the baseline expects an edge: the same workload did it before.
+SIGHTED = "first seen {} in the baseline"
 
 UNITS = ("kB", "MB", "GB", "TB", "PB", "EB")
 

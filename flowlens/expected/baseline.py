@@ -4,6 +4,8 @@ from datetime import datetime
 
 import polars as pl
 
+from flowlens.words import SIGHTED
+
 __all__ = ["compare"]
 
 
@@ -41,6 +43,6 @@ def compare(frame: pl.DataFrame, until: datetime) -> pl.DataFrame:
         why=pl.when("early")
         .then(pl.lit(f"part of the baseline before {day}"))
         .when(seen)
-        .then(pl.format("first seen {} in the baseline", first))
+        .then(pl.format(SIGHTED, first))
         .otherwise(pl.lit(f"not seen before {day}")),
     ).drop("workload", "early", "seen")

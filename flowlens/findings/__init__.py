@@ -19,6 +19,7 @@ from flowlens.findings.limits import Limits
 from flowlens.findings.novel import new_ports
 from flowlens.findings.quote import quote
 from flowlens.findings.refusals import breakage, let_in
+from flowlens.findings.regions import regions
 from flowlens.findings.scans import claimed, found, scanned, scans
 from flowlens.findings.services import (
     bypass,
@@ -43,6 +44,7 @@ DETECTIONS: tuple[Detection, ...] = (
     scans,
     unexpected,
     new_ports,
+    regions,
     exfiltration,
     volume,
     hoarding,

@@ -4,9 +4,10 @@ import polars as pl
 
 from flowlens.destinations.paths import private
 from flowlens.findings.limits import Limits
+from flowlens.words import SIGHTED
 
 __all__ = [
-    "ABOUT", "ANSWERED", "INSIDE", "OURS", "OUTSIDE", "REFUSED", "TCP", "UDP",
+    "ABOUT", "ANSWERED", "INSIDE", "LEARNT", "OURS", "OUTSIDE", "REFUSED", "TCP", "UDP",
     "UNDECLARED", "about", "bare", "content",
 ]  # fmt: skip
 
@@ -38,6 +39,12 @@ REFUSED = (pl.col("action") == "REJECT").fill_null(value=False)
 
 #: Nobody declared it, as far as that is known.
 UNDECLARED = (pl.col("expected") != "yes").fill_null(value=True)
+
+#: It is expected because the baseline had seen it; nobody declared it.
+LEARNT = pl.all_horizontal(
+    pl.col("why").str.starts_with(SIGHTED.partition("{}")[0]),
+    pl.col("why").str.ends_with(SIGHTED.partition("{}")[2]),
+).fill_null(value=False)
 
 #: The server sent something back.
 ANSWERED = ~REFUSED & (pl.col("packets_in") > 0).fill_null(value=False)

@@ -128,6 +128,12 @@ KINDS = {
     "lateral movement": Kind("A new way between two internal hosts"),
     "long connection": Kind("A connection that stayed open for long", 1),
     "port scan": Kind("Many ports tried on one host"),
+    "region": Kind(
+        "AWS in a Region that was not used before",
+        1,
+        "Ask the owner whether the Region is meant to be used; if nobody knows, look for what "
+        "runs there and in CloudTrail for who began it, and deny the Region by policy.",
+    ),
     "threat list": Kind("Traffic with an address on a threat list", 1),
 }
 

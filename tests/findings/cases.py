@@ -56,6 +56,7 @@ S3: dict[str, Any] = {
     "destination": "S3",
     "region": "us-east-1",
 }
+AFAR: dict[str, Any] = {**S3, "region": "ap-southeast-3", "server": "198.51.100.3"}
 GATE: dict[str, Any] = edge(
     0, **S3, path="gateway endpoint", server="52.216.0.9", client="10.0.1.9"
 )
@@ -147,6 +148,25 @@ CASES = [
             ],
         },
         learn=24,
+    ),
+    Case(
+        "region", "T1535", [edge(0, **S3), edge(30, **AFAR)],
+        {
+            "a Region that another workload used": [
+                edge(0, **AFAR, client_owner=["backup"]), edge(30, **AFAR)
+            ],
+            "a declared copy": [edge(0, **S3), edge(30, **AFAR, **YES)],
+            "CloudFront, which is everywhere": [
+                edge(0, **S3), edge(30, **{**S3, "region": "GLOBAL", "destination": "CLOUDFRONT"})
+            ],
+            "AWS without a Region": [edge(0, **S3), edge(30, **{**S3, "region": None})],
+            "a try that was refused": [edge(0, **S3), refused(30, **AFAR)],
+            "somebody's service that runs on AWS": [
+                edge(0, **S3), edge(30, **{**AFAR, "destination_kind": "domain"})
+            ],
+            "a learning time without any Region": [edge(0), edge(30, **AFAR)],
+        },
+        learn=24, levels=("low", "medium"),
     ),
     Case(
         "exfiltration", "T1048", [edge(0, **BIG)],

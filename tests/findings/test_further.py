@@ -5,13 +5,15 @@ from typing import Any
 import polars as pl
 import pytest
 
+from flowlens.expected import baseline
 from flowlens.findings import Context, findings
 from flowlens.findings.brute import brute_force
 from flowlens.findings.lateral import lateral
+from flowlens.findings.regions import regions
 from flowlens.findings.scans import chance, scans
 from flowlens.findings.silence import silence
 from flowlens.tables import COVERAGE, FINDINGS, empty
-from tests.findings.cases import LOGIN, SSH
+from tests.findings.cases import AFAR, LOGIN, S3, SSH
 from tests.findings.conftest import START, edge, frame, inner, refused
 
 TRIES = [n * 5 for n in range(60)]
@@ -136,3 +138,29 @@ def test_a_server_that_broke_for_all_is_one_finding() -> None:
     (row,) = findings(frame(rows)).filter(kind="breakage").to_dicts()
     assert (row["owner"], row["numbers"]["workloads"], row["numbers"]["clients"]) == (None, 9, 9)
     assert row["text"].startswith("9 workloads are refused at db (10.0.2.8) tcp/443")
+
+
+def test_a_service_of_the_baseline_in_a_new_region() -> None:
+    """A baseline that knows S3 does not declare S3 in a Region that it never saw."""
+    learn = START + timedelta(hours=24)
+    judged = baseline.compare(frame([edge(0, **S3), edge(30, **AFAR)]), learn)
+    assert judged["expected"].to_list() == ["yes", "yes"]
+    (row,) = regions(judged.lazy(), Context(learn_until=learn)).to_dicts()
+    assert (row["server"], row["severity"]) == ("198.51.100.3", "low")
+    assert row["text"].startswith(
+        "orders reached S3 (198.51.100.3) tcp/443 in ap-southeast-3, a Region that nobody here used"
+    )
+    assert regions(judged.lazy(), Context()).is_empty()
+
+
+def test_a_move_and_the_home_of_global_services_weigh_less() -> None:
+    """Three workloads that use a Region, or the Region where IAM answers, are next to nothing."""
+    learn = Context(learn_until=START + timedelta(hours=24))
+    old = edge(0, **{**S3, "region": "eu-west-1"})
+    moved = [edge(30, **AFAR, client_owner=[f"f{n}"]) for n in range(3)]
+    found = regions(frame([old, *moved]).lazy(), learn)
+    assert found["numbers"].struct.field("workloads").to_list() == [3, 3, 3]
+    assert all("3 workloads use it, as after a move" in text for text in found["text"])
+    home = regions(frame([old, edge(30, **S3)]).lazy(), learn)
+    assert home["severity"].to_list() == ["info"]
+    assert "global services answer from there" in home["text"][0]
