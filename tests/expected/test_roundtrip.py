@@ -10,13 +10,17 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from flowlens.expected import Document, Entry, Port, Rule, Subject, judge
+import flowlens
+from flowlens.destinations.known import gather
+from flowlens.expected import Bounds, Document, Entry, Port, Rule, Subject, judge, learn
+from flowlens.expected.evidence import sift, whole, within
 from flowlens.expected.quotas import QUOTAS
 from flowlens.expected.render import Plan, Unsaid, changes, plan, render
 from flowlens.inventory import Capture, Inventory, owners
 from flowlens.reach import FLOWS, evaluate
 from tests.expected.rendered import commands, from_permissions, from_template, from_terraform
 from tests.expected.test_judge import SCHEMA
+from tests.expected.test_learn import traffic
 from tests.reach.worlds import BLOCKS4, BLOCKS6, REMOTE, addresses, world
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -24,6 +28,7 @@ AT = datetime(2026, 3, 1, tzinfo=UTC)
 ACCOUNTS = int(os.environ.get("FLOWLENS_RENDER_ACCOUNTS", "2"))
 FLOWS_EACH = 60
 RULES = "ec2.describe_security_group_rules"
+BANNED = ("169.254.169.254", "203.0.113.0/26", "52.216.0.0/15", "10.1.1.0/24")
 LISTS = "ec2.describe_managed_prefix_lists"
 ENTRIES = "ec2.get_managed_prefix_list_entries"
 
@@ -320,3 +325,48 @@ def test_rules_do_what_the_document_says() -> None:
     counts = [agree(seed) for seed in range(ACCOUNTS)]
     assert sum(allowed for allowed, _ in counts) >= ACCOUNTS
     assert sum(refused for _, refused in counts) >= ACCOUNTS
+
+
+def test_what_was_learned_is_let_through() -> None:
+    """Learned from an account's traffic, rendered and put into it: all of that passes, no more."""
+    counts = {"allow": 0, "deny": 0}
+    for seed in range(ACCOUNTS // 2):
+        dice = Random(seed)
+        calls = account(dice)
+        known = inventory(calls)
+        frame = flowlens.edges(traffic(dice, calls).lazy(), known, whole=True).collect()
+        space = gather(known)
+        found = learn(frame, known, known=space, bounds=Bounds(BANNED))
+        made = plan(found.document, known, now=AT)
+        script = [
+            from_permissions(*msgspec.json.decode(asked, type=dict[str, Any]).values())
+            for _, _, asked in commands(render(made, "awscli").text)
+        ]
+        rules = [each for some in script for each in some]
+        flows = frame.select(
+            interface_id="observer",
+            direction=pl.lit("egress"),
+            src="client",
+            dst="server",
+            protocol="protocol",
+            dst_port=pl.when(pl.col("protocol") != 1).then("server_port"),
+        )
+        reached = evaluate(flows, inventory(applied(calls, rules))).select("sg", "route_target")
+        taught = sift(whole(frame), space, BANNED)["left"].is_null()
+        banned = within(frame["server"], BANNED)
+        left = tuple(f"{made.source}:{each.line} " for each in render(made, "awscli").left)
+        why = judge(frame, found.document, known, known=space)["why"].fill_null("")
+        rows = zip(frame.to_dicts(), reached.to_dicts(), taught, banned, why, strict=True)
+        for row, said, wanted, never, line in rows:
+            mixed = (":" in row["client"]) != (":" in row["server"])  # no packet has both
+            if said["sg"] not in counts or exempt(row["server"]) or mixed:
+                continue
+            if not row["client_groups"]:  # nothing can refuse what such an interface sends
+                continue
+            referred = bool(row["server_groups"]) and strange(said)
+            if wanted and not referred and not line.startswith(left):  # told: no rule says it
+                assert said["sg"] == "allow", (seed, row["client"], row["server"])
+            if never:
+                assert said["sg"] == "deny", (seed, row["client"], row["server"])
+            counts[said["sg"]] += 1
+    assert min(counts.values()) >= ACCOUNTS // 2
