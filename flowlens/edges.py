@@ -21,10 +21,10 @@ from flowlens.tables import DOMAIN, EDGES
 if TYPE_CHECKING:
     from flowlens.inventory import Inventory
 
-__all__ = ["edges"]
+__all__ = ["OWNED", "edges", "owned"]
 
 #: What `flowlens.inventory.own` adds for each end.
-_OWNED = {
+OWNED = {
     "owner": pl.List(pl.String),
     "kind": pl.String(),
     "certainty": pl.String(),
@@ -96,7 +96,7 @@ def edges(
         learn_until=learn_until,
         more=judged_by() if whole else {},
     )
-    return _own(conversations, inventory).map_batches(
+    return owned(conversations, inventory).map_batches(
         finish,
         schema=pl.Schema({**EDGES, **finish.keywords["more"]}),
         predicate_pushdown=False,
@@ -104,10 +104,15 @@ def edges(
     )
 
 
-def _own(frame: pl.LazyFrame, inventory: "Inventory | None") -> pl.LazyFrame:
-    """Add the owners of both ends as of the conversation."""
+def owned(frame: pl.LazyFrame, inventory: "Inventory | None") -> pl.LazyFrame:
+    """Add the owners of both ends as of the conversation, the columns `OWNED`.
+
+    Args:
+        frame: conversations.
+        inventory: AWS's configuration; without it all is null.
+    """
     if inventory is None:
-        nothing = {f"{end}_{name}": d for end in _ENDS for name, d in _OWNED.items()}
+        nothing = {f"{end}_{name}": d for end in _ENDS for name, d in OWNED.items()}
         return frame.with_columns(pl.lit(None, d).alias(name) for name, d in nothing.items())
     from flowlens.inventory import own
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from flowlens.edges import OWNED, owned
 from flowlens.investigation.subject import Subject
 from flowlens.tables import EDGES, TIME
 
@@ -46,31 +47,12 @@ _HELD = ("interface", "groups", "certainty")
 
 def held(edges: pl.DataFrame, inventory: "Inventory | None") -> pl.DataFrame:
     """Add interface, groups and certainty of both ends, as of the time of each edge."""
-    if inventory is None:
-        types = {"interface": pl.String(), "groups": pl.List(pl.String), "certainty": pl.String()}
-        return edges.with_columns(
-            pl.lit(None, dtype).alias(f"{end}_{name}")
-            for end in ("client", "server")
-            for name, dtype in types.items()
-        )
-    from flowlens.inventory import own
-
-    frame = edges.lazy()
-    for end in ("client", "server"):
-        here = pl.when(pl.col("vantage") == end).then(pl.col("observer"))
-        told = own(
-            frame.with_columns(_standing=here),
-            inventory,
-            address=end,
-            time="first_seen",
-            until="last_seen",
-            interface="_standing",
-            observer="observer",
-            prefix="_end",
-        )
-        names = [pl.col(f"_end_{name}").alias(f"{end}_{name}") for name in _HELD]
-        frame = told.with_columns(names).select(pl.exclude("^_end_.*$", "_standing"))
-    return frame.collect()
+    ends = ("client", "server")
+    there = [f"{end}_{name}" for end in ends for name in OWNED if f"{end}_{name}" in edges.columns]
+    told = owned(edges.lazy().drop(there), inventory)
+    return edges.with_columns(
+        told.select(f"{end}_{name}" for end in ends for name in _HELD).collect()
+    )
 
 
 def seen(edges: pl.DataFrame, subject: Subject) -> pl.DataFrame:

@@ -24,9 +24,6 @@ HALF = np.uint64(32)
 EGRESS, INGRESS, *MIDDLE = KNOWN
 SYN, ACK = 2, 16
 
-#: Which bit of a record's facts says what; `kernel.facts` has the same.
-FACTS = ("syn", "syn_ack", "flagged", "local_src", "local_dst", "instance", "middle")
-
 _SILENT = table([], "")
 
 
@@ -166,23 +163,23 @@ class Columns:
         return np.where(first == NULL, second, first)
 
     def _facts(self) -> Words:
-        """Return what is yes or no about each record, a bit each."""
+        """Return what is yes or no about each record, a bit each, as `kernel.facts` has them."""
         flags = self._number("tcp_flags", -1).view(np.int64)
         flagged = flags >= 0
         ours = self._codes("tgw_attachment_id") == NULL
-        facts = {
-            "syn": flagged & (flags & (SYN | ACK) == SYN),
+        facts = (
+            flagged & (flags & (SYN | ACK) == SYN),
             # A transit gateway may record a bare ACK as 16, so there the bit proves nothing.
-            "syn_ack": flagged & (flags & ACK != 0) & ours,
-            "flagged": flagged,
-            "local_src": self._among("flow_direction", EGRESS),
-            "local_dst": self._among("flow_direction", INGRESS),
-            "instance": self._codes("instance_id") != NULL,
-            "middle": self._among("interface_type", *MIDDLE),
-        }
+            flagged & (flags & ACK != 0) & ours,
+            flagged,
+            self._among("flow_direction", EGRESS),
+            self._among("flow_direction", INGRESS),
+            self._codes("instance_id") != NULL,
+            self._among("interface_type", *MIDDLE),
+        )
         bits = np.zeros(self.height, np.uint64)
-        for bit, name in enumerate(FACTS):
-            bits |= facts[name].astype(np.uint64) << np.uint64(40 + bit)
+        for bit, fact in enumerate(facts):
+            bits |= fact.astype(np.uint64) << np.uint64(40 + bit)
         return bits
 
     def _among(self, name: str, *words: str) -> Bits:

@@ -48,7 +48,7 @@ def texts(file: "ParquetFile", names: Mapping[str, str]) -> list[str] | None:
 
 
 class Columnar:
-    """Packs batches of columns; what it knows of the texts of a column serves the next batch.
+    """Packs batches of columns; what it knows of their texts serves the next batch and object.
 
     Args:
         code: codes texts.

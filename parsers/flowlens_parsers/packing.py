@@ -8,7 +8,7 @@ prove about a line is left to the tolerant parser, so both give the same account
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from flowlens_parsers.fields import ADDRESSES, SCHEMA, TIME
 from flowlens_parsers.machine import Kernel, load
 from flowlens_parsers.values import SECONDS, addresses
+
+if TYPE_CHECKING:
+    from flowlens_parsers.columnar import Columnar
 
 __all__ = ["NULL", "PLACES", "SLOTS", "Packer", "Rows", "Words", "address", "packable"]
 
@@ -107,6 +110,13 @@ class Packer:
         for text in KNOWN:
             word = np.frombuffer(text.encode().ljust(64, b"\0"), np.uint8)
             self._kernel["learn"](address(word), len(text), WORD, *self._dictionary())
+
+    @cached_property
+    def columnar(self) -> "Columnar":
+        """What packs columns: as the packer, it knows the texts of the objects before."""
+        from flowlens_parsers.columnar import Columnar
+
+        return Columnar(self.code)
 
     @cached_property
     def _kernel(self) -> dict[str, Kernel]:

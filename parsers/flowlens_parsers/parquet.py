@@ -115,9 +115,9 @@ def _columnar(file: "ParquetFile", names: Mapping[str, str], options: Options) -
     """Return what packs the columns, if the caller wants that and they are as AWS writes them."""
     if options.packer is None:
         return None
-    from flowlens_parsers.columnar import Columnar, texts
+    from flowlens_parsers.columnar import texts
 
-    return Columnar(options.packer.code) if texts(file, names) else None
+    return options.packer.columnar if texts(file, names) else None
 
 
 def _dictionaries(file: "ParquetFile", options: Options) -> list[str]:
