@@ -61,12 +61,12 @@ class Engine:
             raise UsageError(msg)
 
     def __call__(
-        self, scan: "Scan", words: pl.Categorical, columns: frozenset[str]
-    ) -> pl.DataFrame:
+        self, scan: "Scan", words: pl.Categorical, columns: frozenset[str], into: "Views"
+    ) -> None:
         """Read a scan into views; see `flowlens.cluster.views.views`."""
         from flowlens.cluster.views import views
 
-        return views(self, scan, words, columns)
+        views(self, scan, words, columns, into)
 
     @contextmanager
     def cluster(self, objects: Sequence[Object], beside: str | None = None) -> Iterator["Cluster"]:

@@ -13,8 +13,8 @@ from flowlens.cluster.orient import Part, merge, near, settle
 from flowlens.cluster.portable import groups, portable
 from flowlens.cluster.spread import Piece, Plan, spread
 from flowlens.conversations.codes import NOTHING, WORD
-from flowlens.conversations.oriented import TUPLE, VIEW, settled
-from flowlens.conversations.packed import framed
+from flowlens.conversations.oriented import TUPLE, settled
+from flowlens.conversations.parts import Views
 from flowlens.errors import StrictError
 from flowlens.ledger import Ledger
 from flowlens.reading import refuse
@@ -41,8 +41,12 @@ Span = tuple[str, int, int]
 
 
 def views(
-    engine: Engine, scan: Scan, words: pl.Categorical, columns: frozenset[str]
-) -> pl.DataFrame:
+    engine: Engine,
+    scan: Scan,
+    words: pl.Categorical,
+    columns: frozenset[str],
+    into: Views,
+) -> None:
     """Read a scan into views, the same as `flowlens.conversations.packed.seen`.
 
     Args:
@@ -50,6 +54,7 @@ def views(
         scan: What to read; its ledger gets the account of all workers.
         words: The dictionary of the codes.
         columns: Fields of the records, over all formats.
+        into: Where they go, part by part.
 
     Raises:
         TooFar: A time is after 2105.
@@ -67,9 +72,8 @@ def views(
         roles = _roles(cluster, plan, parts, words)
         spans = zip(parts, roles, strict=True)
         names = cluster.each(merge, ((plan, part, span) for part, span in spans))
-        found = [_taken(cluster, name, words, IN_VIEW)[0] for name in names]
-    whole = np.concatenate([np.empty((0, VIEW), np.uint64), *found])
-    return framed(whole.T.copy(), columns, words)
+        for name in names:
+            into.add(_taken(cluster, name, words, IN_VIEW)[0].ravel())
 
 
 def _plan(scan: Scan, columns: frozenset[str], cluster: Cluster) -> Plan:

@@ -9,29 +9,34 @@
             -> counted     one view of each conversation kept               counting
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from flowlens.conversations.codes import NOTHING, code
-from flowlens.conversations.counting import counted, named, with_action
+from flowlens.conversations.counting import counted, named, spans, with_action
 from flowlens.conversations.flows import fields, flows
 from flowlens.conversations.legs import boxes, linked
 from flowlens.conversations.roles import roles
 from flowlens.conversations.views import merged, placed, views
+from flowlens.reading import hand_on
 from flowlens.records import scanned
 from flowlens.scan import Scan
 from flowlens.tables import CONVERSATIONS
 
 if TYPE_CHECKING:
+    from flowlens.conversations.parts import Views
     from flowlens.inventory import Inventory
 
 __all__ = ["Engine", "conversations"]
 
 #: Reads a scan into views somewhere else, as `packed.seen` does here.
-Engine = Callable[[Scan, pl.Categorical, frozenset[str]], pl.DataFrame]
+Engine = Callable[[Scan, pl.Categorical, frozenset[str], "Views"], None]
 
 #: Fields without which a column of the result cannot be known.
 NEEDED = {
@@ -84,7 +89,14 @@ def conversations(
     """
     columns = fields(records)
     known = None if inventory is None else (_known(inventory), _held(inventory))
-    return pl.defer(lambda: _conversations(records, columns, known, engine), schema=CONVERSATIONS)
+    told = partial(_conversations, records, columns, known, engine)
+
+    def read(
+        wanted: list[str] | None, predicate: pl.Expr | None, limit: int | None, size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        yield from hand_on(told(), wanted or list(CONVERSATIONS), predicate, limit, size)
+
+    return register_io_source(read, schema=CONVERSATIONS, is_pure=True)
 
 
 def _conversations(
@@ -92,12 +104,50 @@ def _conversations(
     columns: frozenset[str],
     known: tuple[pl.LazyFrame, pl.LazyFrame] | None,
     engine: Engine | None,
+) -> Iterator[pl.DataFrame]:
+    """Yield the table in order: straight from the bytes where that pays, else from frames."""
+    words = pl.Categorical(pl.Categories.random("flowlens"))
+    kept = pl.Series(dtype=words)  # a dictionary lives as long as a series of it does
+    gone = [name for name, field in NEEDED.items() if field not in columns]
+    blank = [pl.lit(None, CONVERSATIONS[name]).alias(name) for name in gone]
+    frames = _packed(records, words, columns, known, engine)
+    for frame in [_framed(records, words, columns, known)] if frames is None else frames:
+        yield frame.with_columns(blank)
+    del kept
+
+
+def _packed(
+    records: pl.LazyFrame,
+    words: pl.Categorical,
+    columns: frozenset[str],
+    known: tuple[pl.LazyFrame, pl.LazyFrame] | None,
+    engine: Engine | None,
+) -> Iterator[pl.DataFrame] | None:
+    """Return the table in pieces, None where frames are the way to it."""
+    scan = scanned(records)
+    if scan is None or "merged" in columns or (scan.strict and engine is None):
+        return None
+    from flowlens.conversations.packed import TooFar, told, worthwhile
+
+    with suppress(ImportError, TooFar):
+        if engine is not None or worthwhile(scan.size):
+            frames = told(scan, words, columns, known, engine)
+            first = next(frames, None)  # all is read by then
+            return iter(()) if first is None else chain([first], frames)
+    return None
+
+
+def _framed(
+    records: pl.LazyFrame,
+    words: pl.Categorical,
+    columns: frozenset[str],
+    known: tuple[pl.LazyFrame, pl.LazyFrame] | None,
 ) -> pl.DataFrame:
     # Flows and views are each used several times and are small against the records: they are
     # the two places where a frame is held.
-    words = pl.Categorical(pl.Categories.random("flowlens"))
-    kept = pl.Series(dtype=words)  # a dictionary lives as long as a series of it does
-    seen = _views(records, words, columns, engine).lazy()
+    held = flows(records, words).collect(engine="streaming").lazy()
+    seen = views(held, roles(held, words)).collect(engine="streaming").lazy()
+    del held
     between = boxes(seen, words, known and known[0]).collect()
     owned = None if known is None else known[1].select(code(pl.all(), words))
     separate = placed(seen, between.lazy(), owned).with_columns(leg=pl.lit(None, pl.String))
@@ -107,30 +157,9 @@ def _conversations(
         accept = pl.select(code(pl.lit("ACCEPT"), words)).item()
         separate = with_action(separate.collect().lazy(), accept, NOTHING)
         separate = merged(separate, least=["place", "leg"], some=[])
-    held = separate.collect(engine="streaming").lazy()
-    del seen, separate  # what was looked at on the way is as large as what is kept
-    gone = [name for name, field in NEEDED.items() if field not in columns]
-    blank = [pl.lit(None, CONVERSATIONS[name]).alias(name) for name in gone]
-    talk = named(held, counted(held, words), words).with_columns(blank).collect(engine="streaming")
-    del kept
-    return talk
-
-
-def _views(
-    records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str], engine: Engine | None
-) -> pl.DataFrame:
-    """Return the views: straight from the bytes where that pays, else by way of frames."""
-    scan = scanned(records)
-    if scan is not None and (engine or not scan.strict) and "merged" not in columns:
-        from flowlens.conversations.packed import TooFar, seen, worthwhile
-
-        with suppress(ImportError, TooFar):
-            if engine is not None:
-                return engine(scan, words, columns)
-            if worthwhile(scan.size):
-                return seen(scan, words, columns)
-    held = flows(records, words).collect(engine="streaming").lazy()
-    return views(held, roles(held, words)).collect(engine="streaming")
+    stood = separate.collect(engine="streaming").lazy()
+    kept = counted(stood, spans(seen), words)
+    return named(stood, kept, words).collect(engine="streaming")
 
 
 def _known(inventory: "Inventory") -> pl.LazyFrame:

@@ -3,6 +3,7 @@
 Grouping by strings costs several times more than everything else that makes conversations.
 """
 
+import numpy as np
 import polars as pl
 
 from flowlens_parsers.packing import Words
@@ -13,6 +14,7 @@ HOUR = 3600  # seconds
 WORD = 2**32  # two dictionary codes share one integer
 END = 2**24  # an end is address code * END + port * 256 + protocol
 NOTHING = WORD - 1  # the code of null
+MANY = 1 << 14
 
 
 def code(expr: pl.Expr, words: pl.Categorical) -> pl.Expr:
@@ -27,9 +29,11 @@ def text(codes: pl.Expr, words: pl.Categorical) -> pl.Expr:
 
 
 def column(name: str, values: Words) -> pl.Series:
-    """Return integers as a column; through bytes, since through an array costs an import."""
+    """Return integers as a column; few of them through bytes: an array costs an import first."""
     if not len(values):
         return pl.Series(name, [], pl.UInt64)
+    if len(values) > MANY:
+        return pl.Series(name, np.ascontiguousarray(values))
     data = pl.Series(name, [values.tobytes()])
     return data.bin.reinterpret(
         dtype=pl.Array(pl.UInt64, len(values)), endianness="little"

@@ -6,7 +6,7 @@ from flowlens.conversations.codes import END, HOUR, NOTHING, WORD, text
 from flowlens.conversations.views import KEY
 from flowlens.tables import CONVERSATIONS, TIME
 
-__all__ = ["counted", "named", "with_action"]
+__all__ = ["counted", "named", "shown", "spans", "with_action"]
 
 PLACES = ("client", "server", "unknown", "middle")
 SURE = ("guess", "likely", "certain")
@@ -21,7 +21,12 @@ UNSURE = 60  # seconds by which a record's end may be wrong (user guide, start a
 HOP = 2  # seconds from one observer to the next
 
 
-def counted(views: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
+def spans(views: pl.LazyFrame) -> pl.LazyFrame:
+    """Return ``on`` and ``off`` of each ``where``: when the flow log of an observer was on."""
+    return views.group_by("where").agg(on=pl.min("first_seen"), off=pl.max("last_seen"))
+
+
+def counted(views: pl.LazyFrame, spans: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
     """Choose the best view of each conversation.
 
     The client's own interface comes first, then the server's, then one whose place is not
@@ -30,6 +35,7 @@ def counted(views: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
 
     Args:
         views: placed views, with ``leg``; they are read several times.
+        spans: what `spans` returns of all views, also of copies that are gone.
         words: the dictionary of the codes.
 
     Returns:
@@ -48,8 +54,7 @@ def counted(views: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
         several=where.min().over("thread") != where.max().over("thread"),
     )
     seen = seen.collect().lazy()
-    on = seen.group_by("where").agg(on=pl.min("first_seen"), off=pl.max("last_seen"))
-    known = on.with_columns(turn=_turn(words))
+    known = spans.with_columns(turn=_turn(words))
     ranked = seen.filter("several").join(known, on="where").with_columns(rank=_rank())
     ranked = _moved(ranked.drop("on", "off", "turn", "several", "packets").collect().lazy())
     best = ranked.group_by(KEY).agg(
@@ -151,11 +156,18 @@ def named(views: pl.LazyFrame, kept: pl.LazyFrame, words: pl.Categorical) -> pl.
         kept: what `counted` returns of them.
         words: the dictionary of the codes.
     """
-    seen_by = text(pl.element(), words).drop_nulls().sort()
+    seen_by = pl.col("seen_by").list.eval(text(pl.element(), words).drop_nulls().sort())
     observer = text(pl.col("where") // WORD, words)
+    alone = pl.when(observer.is_not_null()).then(pl.concat_list(observer))
+    seen = pl.coalesce(seen_by, alone, pl.lit([], pl.List(pl.String)))
+    return shown(ordered(views, kept, words).with_columns(observers=seen), words)
+
+
+def shown(kept: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
+    """Turn codes and seconds of kept views, with ``observers``, into the conversations table."""
     columns = {
         "hour": _time(pl.col("what") // WORD * HOUR),
-        "observer": observer,
+        "observer": text(pl.col("where") // WORD, words),
         "client": text(pl.col("client"), words),
         "server": text(pl.col("server_end") // END, words),
         "server_port": pl.col("server_end") % END // 256,
@@ -165,14 +177,9 @@ def named(views: pl.LazyFrame, kept: pl.LazyFrame, words: pl.Categorical) -> pl.
         "last_seen": _time(pl.col("last_seen")),
         "orientation": _word(pl.col("sure"), SURE),
         "vantage": _word(pl.col("place"), PLACES),
-        "observers": pl.coalesce(
-            pl.col("seen_by").list.eval(seen_by),
-            pl.when(observer.is_not_null()).then(pl.concat_list(observer)),
-            pl.lit([], pl.List(pl.String)),
-        ),
     }
-    shown = ordered(views, kept, words).with_columns(**columns)
-    return shown.select(pl.col(name).cast(dtype) for name, dtype in CONVERSATIONS.items())
+    told = kept.with_columns(**columns)
+    return told.select(pl.col(name).cast(dtype) for name, dtype in CONVERSATIONS.items())
 
 
 def ordered(views: pl.LazyFrame, kept: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:

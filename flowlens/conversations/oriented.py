@@ -5,7 +5,8 @@ first merges rows and settles what is clear, the second merges flows into views.
 """
 
 import os
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -28,13 +29,16 @@ TUPLE, VIEW, ROLE = 8, 14, 3  # integers of a 5-tuple, a view, a role
 PORTS = 2**16
 
 
-def oriented(shelf: Shelf, spool: Spool, words: pl.Categorical) -> Words:
-    """Merge the rows of a shelf into views; return their `VIEW` columns.
+def oriented(
+    shelf: Shelf, spool: Spool, words: pl.Categorical, add: Callable[[Words], None]
+) -> None:
+    """Merge the rows of a shelf into views.
 
     Args:
         shelf: rows; it is empty afterwards.
         spool: where flows lie meanwhile.
         words: the dictionary of the codes.
+        add: takes the views of a part, from several threads.
     """
     ranks = words.categories.to_series().rank("dense").cast(pl.UInt32).to_numpy()
     work = Work(shelf, spool, ranks)
@@ -48,8 +52,7 @@ def oriented(shelf: Shelf, spool: Spool, words: pl.Categorical) -> Words:
         learnt, known = table(len(roles))
         work.kernel["learn"](address(roles), len(roles), known, address(learnt))
         look = (address(roles), known, address(learnt))
-        views = list(pool.map(lambda kept: work.views(kept, look), flows))
-    return np.concatenate(views, axis=1)
+        deque(pool.map(lambda kept: add(work.views(kept, look)), flows), maxlen=0)
 
 
 @dataclass(slots=True)
@@ -94,7 +97,7 @@ class Work:
         return tuples[:count].copy()
 
     def views(self, kept: Kept, look: tuple[int, int, int]) -> Words:
-        """Merge flows into views, column by column."""
+        """Merge flows into views, `VIEW` integers each in one row."""
         flows = self.spool.give(kept)
         count = flows.size // FLOW
         empty, mask = table(count)
@@ -103,7 +106,7 @@ class Work:
             *(address(flows), count, *look, address(self.ranks)),
             *(mask, address(empty), address(out)),
         )
-        return out[: total * VIEW].reshape(-1, VIEW).T.copy()
+        return out[: total * VIEW].copy()
 
     def _tuples(self, flows: Words) -> tuple[NDArray[np.uint32], Words]:
         """Return the number of each flow's 5-tuple, and the 5-tuples."""

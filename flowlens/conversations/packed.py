@@ -1,19 +1,22 @@
 """Packed records to views: what `flows`, `roles` and `views` do, straight from the bytes.
 
 Records come as integers, from the packing parser where the delivery is text, else from their
-frames; a `Shelf` keeps and merges them, in bounded memory, and the views go into a frame.
+frames; a `Shelf` keeps and merges them, in bounded memory, into views that lie in parts.
 """
 
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flowlens.conversations.codes import END, NOTHING, WORD, column
+from flowlens.conversations.codes import END, NOTHING, WORD
 from flowlens.conversations.flows import coded, versioned
 from flowlens.conversations.oriented import oriented
+from flowlens.conversations.parts import MEMORY, Hints, Views, counted
 from flowlens.conversations.shelf import EVER, Shelf
 from flowlens.conversations.spool import Spool
 from flowlens.scan import Scan
@@ -22,9 +25,11 @@ from flowlens_parsers import Batch
 from flowlens_parsers.machine import ready
 from flowlens_parsers.packing import PLACES, Packer, Words
 
-__all__ = ["TooFar", "framed", "integers", "second", "seen", "worthwhile"]
+if TYPE_CHECKING:
+    from flowlens.conversations import Engine
 
-MEMORY = 1 << 28  # bytes of rows in memory, and of flows
+__all__ = ["TooFar", "integers", "second", "seen", "told", "worthwhile"]
+
 PART = 1 << 20  # bytes of compressed text that make rows of one part, about
 
 #: What must be compiled.
@@ -32,6 +37,8 @@ MODULES = (
     "flowlens_parsers.kernel",
     "flowlens.conversations.kernel",
     "flowlens.conversations.viewkernel",
+    "flowlens.conversations.seatkernel",
+    "flowlens.conversations.choosekernel",
 )
 
 #: Bytes of input from which packing pays: with what must be compiled at hand, and without.
@@ -43,20 +50,47 @@ class TooFar(Exception):
     """A time is after 2105: rows have no room for it."""
 
 
-def seen(
+def told(
     scan: Scan,
     words: pl.Categorical,
     columns: frozenset[str],
-    *,
-    bits: int | None = None,
-    memory: int = MEMORY,
-) -> pl.DataFrame:
-    """Read a scan into views; see `flowlens.conversations.views.views`.
+    known: Hints | None,
+    engine: "Engine | None",
+) -> Iterator[pl.DataFrame]:
+    """Yield the conversations of a scan in order, in pieces.
 
     Args:
         scan: what to read.
         words: the dictionary of the codes.
         columns: fields of the records, over all formats.
+        known: what the inventory tells, as `parts.counted` takes it.
+        engine: what reads, if not `seen`.
+
+    Raises:
+        TooFar: a time is after 2105.
+    """
+    with Spool(MEMORY) as spool:
+        views = Views(spool)
+        (engine or seen)(scan, words, columns, views)
+        yield from counted(views, words, columns, known)
+
+
+def seen(
+    scan: Scan,
+    words: pl.Categorical,
+    columns: frozenset[str],
+    views: Views,
+    *,
+    bits: int | None = None,
+    memory: int = MEMORY,
+) -> None:
+    """Read a scan into views.
+
+    Args:
+        scan: what to read.
+        words: the dictionary of the codes.
+        columns: fields of the records, over all formats.
+        views: where they go, part by part.
         bits: there are 2 ** bits parts; None chooses by the bytes of input.
         memory: bytes of rows that may lie in memory, and of flows.
 
@@ -86,7 +120,7 @@ def seen(
             return kept + batch.records.height
 
         scan.pack(take, lambda: Packer(code), min(len(scan.objects), os.cpu_count() or 1))
-        return framed(oriented(shelf, flows, words), columns, words)
+        oriented(shelf, flows, words, views.add)
 
 
 def worthwhile(size: int | None) -> bool:
@@ -155,45 +189,3 @@ def _packed(records: pl.LazyFrame) -> pl.LazyFrame:
         two(given("service_src", NOTHING), given("service_dst", NOTHING)).alias("services"),
         (latest >= WORD).alias("late"),
     )
-
-
-_NAMES = (
-    *("client", "server_end", "what", "where", "bytes_out", "packets_out", "bytes_in"),
-    *("packets_in", "records", "connections", "times", "raws", "service", "marks"),
-)
-_PLAIN = [name for name in _NAMES if name not in ("times", "raws", "service", "marks")]
-
-
-def framed(views: Words, columns: frozenset[str], words: pl.Categorical) -> pl.DataFrame:
-    """Turn merged views into a frame, null where no record told or a field is not there."""
-    raw = pl.DataFrame([column(name, views[at]) for at, name in enumerate(_NAMES)])
-    times, raws = pl.col("times"), pl.col("raws")
-    low, high = pl.col("marks") % 4, pl.col("marks") // 4 % 4
-    path = pl.col("marks") // 2**8
-    local = "flow_direction" in columns
-    masked = any({f"{end}addr", f"pkt_{end}addr"} <= columns for end in ("src", "dst"))
-    served = any(f"pkt_{end}_aws_service" in columns for end in ("src", "dst"))
-    return raw.select(
-        *_PLAIN,
-        first_seen=times % WORD,
-        last_seen=times // WORD,
-        # One 5-tuple with flags shows who opens these; likely ones beside it agree.
-        sure=pl.when((high == 2) & (low == 0)).then(1).otherwise(high).cast(pl.UInt8),
-        raw_client=_code(raws % WORD, given=masked),
-        raw_server=_code(raws // WORD, given=masked),
-        local_client=_bit(4, given=local),
-        local_server=_bit(5, given=local),
-        instance=_bit(6, given="instance_id" in columns),
-        middle=_bit(7, given="interface_type" in columns),
-        traffic_path=pl.when("traffic_path" in columns, path > 0).then(path - 1).cast(pl.UInt8),
-        aws_service=_code(pl.col("service"), given=served).cast(pl.UInt32).cat.to(words),
-    )
-
-
-def _bit(number: int, *, given: bool) -> pl.Expr:
-    bit = pl.col("marks") // 2**number % 2 == 1
-    return bit if given else pl.lit(None, pl.Boolean)
-
-
-def _code(code: pl.Expr, *, given: bool) -> pl.Expr:
-    return pl.when(given, code < NOTHING).then(code)

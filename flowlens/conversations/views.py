@@ -130,8 +130,9 @@ def placed(views: pl.LazyFrame, boxes: pl.LazyFrame, held: pl.LazyFrame | None) 
 
 def _times(named: pl.LazyFrame) -> pl.LazyFrame:
     """Return in how many views each observer has each address."""
-    near = ("near_client", "near_server")
-    both = pl.concat(named.select("observer", address=end) for end in near)
+    client = named.select("observer", address="near_client")
+    other = named.filter(pl.col("near_client") != pl.col("near_server"))
+    both = pl.concat([client, other.select("observer", address="near_server")])
     return both.group_by("observer", "address").agg(times=pl.len().cast(pl.Int64))
 
 

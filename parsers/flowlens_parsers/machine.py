@@ -22,6 +22,8 @@ KERNELS = (
     "flowlens_parsers.kernel",
     "flowlens.conversations.kernel",
     "flowlens.conversations.viewkernel",
+    "flowlens.conversations.seatkernel",
+    "flowlens.conversations.choosekernel",
     "flowlens.expected.kernel",
 )
 

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from flowlens.conversations import conversations, packed
+from flowlens.conversations.parts import MEMORY, Views
+from flowlens.conversations.rows import VIEW, framed
 from flowlens.conversations.shelf import Shelf
+from flowlens.conversations.spool import Spool
 from flowlens.records import Ledger, scan_records, scanned
 
 START = 1_763_722_800  # 2025-11-21 11:00
@@ -123,7 +127,11 @@ def shelved(path: Path, **options: Any) -> pl.DataFrame:
     columns = frozenset(records.collect_schema().names())
     scan = scanned(records)
     assert scan is not None
-    seen = packed.seen(scan, words, columns, **options)
+    with Spool(options.get("memory", MEMORY)) as spool:
+        views = Views(spool)
+        packed.seen(scan, words, columns, views, **options)
+        every = np.concatenate([part.reshape(-1, VIEW) for part in views.each()])
+    seen = framed(every.T, columns, words)
     return seen.drop("client", "server_end", "what", "where", "aws_service").sort(pl.all())
 
 

@@ -1,0 +1,127 @@
+"""Views to conversations, part by part: what `counting.counted` does with frames."""
+
+from collections.abc import Iterable
+from threading import Lock
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flowlens.conversations.codes import NOTHING, WORD, text
+from flowlens.conversations.seats import SEAT, VIEW, Seats
+from flowlens.conversations.shelf import table
+from flowlens_parsers.machine import load
+from flowlens_parsers.packing import Words, address
+
+__all__ = ["Chooser"]
+
+HALF = np.uint64(32)
+ALONE = np.uint64(NOTHING * WORD)  # a set of one observer: its code below null
+SETS = 11  # where a chosen view has the set of its observers, in place of its seat
+
+
+class Chooser:
+    """Chooses one view of each conversation, and keeps who else saw it.
+
+    Args:
+        seats: all of them.
+        words: the dictionary of the codes.
+    """
+
+    def __init__(self, seats: Seats, words: pl.Categorical) -> None:
+        self._kernel = load("flowlens.conversations.choosekernel")
+        self._words, self._lock = words, Lock()
+        self._seats = np.ascontiguousarray(seats.rows)
+        self._turns = _turns(seats, words)
+        self._sets: dict[bytes, int] = {}
+
+    def choose(self, views: Words) -> Words:
+        """Return the view that is kept of each conversation, its observers in place of its seat.
+
+        Args:
+            views: placed, in one row; all of a conversation over all hours is among them.
+        """
+        count, rows = views.size // VIEW, views.reshape(-1, VIEW)
+        empty, mask = table(count)
+        numbers, heads = np.empty(count, np.uint32), np.empty(count, np.uint32)
+        several = np.empty(count, np.uint8)
+        self._kernel["threads"](
+            *(address(views), count, mask, address(empty)),
+            *(address(numbers), address(heads), address(several)),
+        )
+        shared = several[numbers] != 0
+        alone = rows[~shared]
+        alone[:, SETS] = (alone[:, 3] >> HALF) | ALONE
+        order = np.flatnonzero(shared)
+        hours = rows[order, 2] >> HALF
+        order = order[((numbers[order].astype(np.uint64) << HALF) | hours).argsort()]
+        kept, sets = self._best(views, order.astype(np.uint32), numbers)
+        best = rows[kept]
+        best[:, SETS] = sets
+        return np.concatenate([alone, best]).ravel()
+
+    def sets(self) -> pl.Series:
+        """Return the sets of more than two observers, as lists of codes."""
+        found = [np.frombuffer(some, np.uint32) for some in self._sets]
+        return pl.Series(found, dtype=pl.List(pl.UInt32))
+
+    def _best(
+        self, views: Words, order: NDArray[np.uint32], numbers: NDArray[np.uint32]
+    ) -> tuple[NDArray[np.uint32], Words]:
+        """Return the numbers of the best views of some, in order, and the sets of observers."""
+        count = len(order)
+        scratch = np.empty((4, count + 3), np.uint32)
+        steps, sets = np.empty(count + 1, np.uint8), np.empty(count, np.uint64)
+        kept, sizes = np.empty(count, np.uint32), np.empty(count, np.uint32)
+        sums = np.zeros(len(self._seats), np.uint64)
+        done = self._kernel["choose"](
+            *(address(views), address(order), count, address(numbers)),
+            *(address(self._seats), address(sums), address(self._turns)),
+            *(address(scratch[0]), address(scratch[1]), address(steps)),
+            *(address(kept), address(sets), address(scratch[2]), address(sizes)),
+        )
+        large = np.flatnonzero(sizes[:done] > 2)
+        if len(large):
+            sets[large] = self._numbered(scratch[2], sets[large] >> HALF, sizes[large])
+        return kept[:done], sets[:done]
+
+    def _numbered(
+        self, members: NDArray[np.uint32], starts: Words, sizes: NDArray[np.uint32]
+    ) -> Words:
+        """Return words for sets of more than two: null below their number."""
+        ends = (starts + sizes).tolist()
+        found = [members[start:end].tobytes() for start, end in zip(starts.tolist(), ends)]
+        with self._lock:
+            known = self._sets
+            numbers = [known.setdefault(some, len(known)) for some in found]
+        return (np.array(numbers, np.uint64) << HALF) | np.uint64(NOTHING)
+
+
+def _turns(seats: Seats, words: pl.Categorical) -> NDArray[np.uint32]:
+    """Return the place of each seat in the order of observers' and flow logs' names."""
+    names = (text(pl.col(name), words).fill_null("").alias(name) for name in ("observer", "log"))
+    turn = pl.struct(*names).rank("dense").cast(pl.UInt32)
+    return seats.frame().select(turn).collect().to_series().to_numpy().copy()
+
+
+def observers(sets: Words, more: pl.Series, words: pl.Categorical) -> pl.Series:
+    """Return the sorted names of each set of observers.
+
+    Args:
+        sets: two codes in a word, or null below the number of a larger set.
+        more: the larger sets.
+        words: the dictionary of the codes.
+    """
+    names = text(pl.element(), words).drop_nulls().sort()
+    low, high = pl.col("sets") % WORD, pl.col("sets") // WORD
+    larger = (low == NOTHING) & (high != NOTHING)
+    few = pl.concat_list(low, high).list.eval(names)
+    return (
+        pl.DataFrame({"sets": sets})
+        .select(
+            pl.when(larger)
+            .then(pl.lit(more).gather(pl.when(larger).then(high)).list.eval(names))
+            .otherwise(few)
+        )
+        .to_series()
+    )

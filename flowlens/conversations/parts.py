@@ -1,0 +1,143 @@
+"""Views in parts to conversations, in order: what a frame of all views would take, but bounded.
+
+A conversation lies in one part over all its hours, so a part is placed, counted and put into
+order by itself. What passes traffic on is looked at before, over all parts.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flowlens.ahead import abreast
+from flowlens.conversations.chosen import Chooser, observers
+from flowlens.conversations.codes import NOTHING, WORD, code
+from flowlens.conversations.counting import shown, with_action
+from flowlens.conversations.rows import VIEW, placed, rows
+from flowlens.conversations.seats import Known, Places, Seats
+from flowlens.conversations.sorter import Sorter
+from flowlens.conversations.spool import Kept, Spool
+from flowlens.conversations.through import Through, gateways
+from flowlens.conversations.views import merged
+from flowlens_parsers.packing import Words
+
+__all__ = ["MEMORY", "Views", "counted"]
+
+MEMORY = 1 << 28  # bytes of rows that may lie in memory, of flows, of views, of conversations
+STEP = 64  # one view in so many tells how conversations lie in order
+
+Hints = tuple[pl.LazyFrame, pl.LazyFrame]
+
+
+class Views:
+    """The views of all conversations, in parts that several threads add.
+
+    Args:
+        spool: where they lie.
+    """
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+        self._kept: list[Kept | None] = []
+        self._sample: list[Words] = []
+        self.seats = Seats()
+        self.count = 0
+
+    def add(self, views: Words) -> None:
+        """Add a part: all views of some conversations, `VIEW` integers each in one row."""
+        self.seats.see(views)
+        self._sample.append(views.reshape(-1, VIEW)[::STEP].copy())
+        self._kept.append(self._spool.keep(views))
+        self.count += views.size // VIEW
+
+    def each(self) -> Iterator[Words]:
+        """Yield all parts; nobody may change them."""
+        return (self._spool.give(kept) for kept in self._kept if kept is not None)
+
+    def take(self, part: int) -> Words:
+        """Return a copy of a part, which is gone afterwards."""
+        kept, self._kept[part] = self._kept[part], None
+        return np.empty(0, np.uint64) if kept is None else self._spool.give(kept).copy()
+
+    @property
+    def parts(self) -> range:
+        """The numbers of the parts."""
+        return range(len(self._kept))
+
+    def sample(self) -> Words:
+        """Return some views, in rows."""
+        return np.concatenate([np.empty((0, VIEW), np.uint64), *self._sample])
+
+
+def counted(
+    views: Views, words: pl.Categorical, columns: frozenset[str], known: Hints | None
+) -> Iterator[pl.DataFrame]:
+    """Yield the conversations table in order, in pieces; see `counting`.
+
+    Args:
+        views: they are gone afterwards.
+        words: the dictionary of the codes.
+        columns: fields of the records, over all formats.
+        known: what the inventory tells, as `legs.boxes` and `views.placed` take it; None
+            without one.
+    """
+    ranks = words.categories.to_series().rank("dense").cast(pl.UInt32).to_numpy()
+    between = gateways(views.seats, views.each(), words, columns, known and known[0])
+    held = None if known is None else _held(known[1], words)
+    hints = Known(between["observer"], held)
+    places = Places(views.seats, hints, views.each, len(ranks))
+    through = Through(between, places, words, columns)
+    chooser = Chooser(views.seats, words)
+    acted = partial(_acted, seats=views.seats, columns=columns, words=words)
+    with Spool(MEMORY) as spool:
+        sorter = Sorter(spool, ranks, views.sample(), views.count)
+
+        def count(rows: Words) -> None:
+            sorter.put(chooser.choose(acted(rows) if "tgw_attachment_id" in columns else rows))
+
+        def place(part: int) -> None:
+            mine = views.take(part)
+            places.stand(mine)
+            count(through.split(mine))
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(place, views.parts))
+        count(through.apart())
+        yield from _shown(sorter, chooser, words, columns)
+
+
+def _shown(
+    sorter: Sorter, chooser: Chooser, words: pl.Categorical, columns: frozenset[str]
+) -> Iterator[pl.DataFrame]:
+    more = chooser.sets()
+
+    def give(bucket: int) -> Iterator[pl.DataFrame]:
+        found = sorter.give(bucket)
+        sets, which = np.unique(found[11], return_inverse=True)
+        seen = observers(sets, more, words).gather(which).alias("observers")
+        frame = placed(found, columns, words).with_columns(seen)
+        yield shown(frame.lazy(), words).collect()
+
+    yield from abreast((give(bucket) for bucket in sorter.buckets), os.cpu_count() or 1)
+
+
+def _held(held: pl.LazyFrame, words: pl.Categorical) -> NDArray[np.uint64]:
+    """Return observer and address of interfaces in one integer, sorted."""
+    both = held.select(code(pl.all(), words))
+    return both.select(pl.col("observer") * WORD + pl.col("address")).unique().collect().to_series().sort().to_numpy()
+
+
+def _acted(
+    views: Words, seats: Seats, columns: frozenset[str], words: pl.Categorical
+) -> Words:
+    """Give views without an action one, as `counting.with_action` does."""
+    accept = pl.select(code(pl.lit("ACCEPT"), words)).item()
+    frame = placed(views.reshape(-1, VIEW).T, columns, words).lazy()
+    told = merged(with_action(frame, accept, NOTHING), least=["place", "leg"], some=[])
+    made = rows(told.collect())
+    made[:, 11] = seats.numbers(made.ravel())
+    return made.ravel()

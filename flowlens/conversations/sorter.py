@@ -1,0 +1,116 @@
+"""Chosen views in order, a piece at a time: what `counting.ordered` does with one frame.
+
+Conversations go by hour, client, server, port, protocol and action, texts by their letters. They
+are first put into buckets that follow one another, and then each bucket is sorted by itself, so
+that no more of them lie in memory than a few buckets have.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flowlens.conversations.codes import NOTHING, WORD
+from flowlens.conversations.seats import VIEW
+from flowlens.conversations.spool import Kept, Spool
+from flowlens_parsers.machine import load
+from flowlens_parsers.packing import Words, address
+
+__all__ = ["ROWS", "Sorter"]
+
+ROWS = 1 << 16  # conversations of a bucket, about
+STEP = 64  # one view in so many tells where buckets begin
+HOUR = 43  # bits below the hour: 21 of hours are enough until 2105
+BELOW = np.uint64(WORD - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Conversations sorted by bucket."""
+
+    starts: NDArray[np.int64]
+    rows: Kept
+
+
+class Sorter:
+    """Takes conversations from several threads, and gives them back in order.
+
+    Args:
+        spool: where they lie meanwhile.
+        ranks: place of the text of each code in the order of all texts.
+        sample: some of them, in rows of `VIEW` integers.
+        count: how many there will be, about.
+    """
+
+    def __init__(
+        self, spool: Spool, ranks: NDArray[np.uint32], sample: Words, count: int
+    ) -> None:
+        self._kernel = load("flowlens.conversations.choosekernel")
+        self._scatter = load("flowlens.conversations.kernel")["scatter"]
+        self._spool, self._ranks = spool, ranks
+        self._blocks: list[_Block] = []
+        self._plain = np.zeros(len(ranks) + 1, np.uint8)
+        buckets = min(count // ROWS + 1, 2**16 - 1)
+        upper = np.sort(self._keys(sample.ravel(), self._plain)[0])
+        at = np.arange(1, buckets) * len(upper) // buckets
+        self._bounds = np.unique(upper[at[: len(upper)]])
+
+    @property
+    def buckets(self) -> range:
+        """The numbers of the buckets."""
+        return range(len(self._bounds) + 1)
+
+    def put(self, rows: Words) -> None:
+        """Keep conversations, `VIEW` integers each in one row."""
+        upper, _ = self._keys(rows, self._plain)
+        found = np.searchsorted(self._bounds, upper, side="right").astype(np.uint16)
+        starts = np.zeros(len(self.buckets) + 1, np.int64)
+        np.bincount(found, minlength=len(self.buckets)).cumsum(out=starts[1:])
+        turn, out = starts.copy(), np.empty_like(rows)
+        self._scatter(
+            address(rows), len(found), VIEW, address(found), address(turn), address(out)
+        )
+        self._blocks.append(_Block(starts, self._spool.keep(out)))
+
+    def give(self, bucket: int) -> Words:
+        """Return the conversations of a bucket in order, in `VIEW` columns."""
+        found = [
+            self._spool.give(block.rows, *(int(at) * VIEW for at in block.starts[bucket:][:2]))
+            for block in self._blocks
+        ]
+        rows = np.concatenate([np.empty(0, np.uint64), *found])
+        order, out = self._order(rows), np.empty(len(rows), np.uint64)
+        self._kernel["columns"](address(rows), address(order), len(order), address(out))
+        return out.reshape(VIEW, -1)
+
+    def _order(self, rows: Words) -> NDArray[np.uint32]:
+        """Return the numbers of rows in order; an action has eight bits, if these are enough."""
+        actions = np.unique(rows[2::VIEW] & BELOW)
+        turns = np.argsort(np.argsort(self._ranked(actions)))
+        plain = self._plain.copy()
+        plain[np.minimum(actions, np.uint64(len(plain) - 1))] = np.minimum(turns, 255)
+        upper, lower = self._keys(rows, plain)
+        keys = [upper, lower]
+        if len(actions) > 256:
+            keys.append(self._ranked(rows[2::VIEW] & BELOW))
+        frame = pl.DataFrame({str(at): key for at, key in enumerate(keys)})
+        if len(keys) == 2:
+            wide = pl.col("0").cast(pl.UInt128) * 2**64 + pl.col("1")
+            return frame.select(wide.arg_sort()).to_series().to_numpy()
+        return frame.select(pl.arg_sort_by(*frame.columns)).to_series().to_numpy()
+
+    def _ranked(self, codes: Words) -> NDArray[np.uint32]:
+        ranks = np.append(self._ranks, np.uint32(0))
+        return ranks[np.minimum(codes, np.uint64(len(self._ranks)))]
+
+    def _keys(self, rows: Words, actions: NDArray[np.uint8]) -> tuple[Words, Words]:
+        count, bits = rows.size // VIEW, len(self._ranks).bit_length()
+        upper, lower = np.empty(count, np.uint64), np.empty(count, np.uint64)
+        self._kernel["keys"](
+            *(address(rows), count, address(self._ranks), HOUR - bits, HOUR - 2 * bits),
+            *(address(actions), len(actions) - 1, address(upper), address(lower)),
+        )
+        return upper, lower

@@ -1,0 +1,131 @@
+"""What passes traffic on, among views in parts: what `legs` does with one frame.
+
+Only what gateways wrote down, and what their clients wrote of the same, is made a frame of. Whose
+conversations come out of it is judged apart, with all that others saw of them.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flowlens.conversations.codes import END, WORD, column, text
+from flowlens.conversations.legs import PASSING, boxes, linked
+from flowlens.conversations.rows import VIEW, framed, placed, rows
+from flowlens.conversations.seats import Places, Seats
+from flowlens.conversations.views import CLIENT
+from flowlens_parsers.packing import Words
+
+__all__ = ["Through", "gateways"]
+
+HALF, BELOW = np.uint64(32), np.uint64(WORD - 1)
+MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
+Parts = Iterator[Words]
+
+
+def gateways(
+    seats: Seats,
+    parts: Parts,
+    words: pl.Categorical,
+    columns: frozenset[str],
+    known: pl.LazyFrame | None,
+) -> pl.DataFrame:
+    """Return ``observer`` and ``box``, as `legs.boxes` does of all views.
+
+    Args:
+        seats: all of them.
+        parts: yields views.
+        words: the dictionary of the codes.
+        columns: fields of the records, over all formats.
+        known: what the inventory names, as `legs.boxes` takes it.
+    """
+    of = seats.frame()
+    holders = of.filter("instance").select("observer")
+    standing = pl.col("standin") & ~pl.col("observer").is_in(holders.collect().to_series().implode())
+    passing = text(pl.col("observer"), words).str.contains(PASSING).fill_null(value=False)
+    suspect = of.filter(standing | passing).collect()["observer"].to_numpy()
+    mine = (_of(views, suspect, seats) for views in parts) if len(suspect) else iter(())
+    found = np.concatenate([np.empty((0, VIEW), np.uint64), *mine])
+    return boxes(framed(found.T, columns, words).lazy(), words, known).collect()
+
+
+def _of(views: Words, observers: Words, seats: Seats) -> Words:
+    """Return the views of some observers."""
+    wanted = np.isin(seats.rows[:, 0] >> HALF, observers)
+    return views.reshape(-1, VIEW)[wanted[seats.numbers(views)]]
+
+
+class Through:
+    """Views of gateways that translate addresses, linked, and the threads that these belong to.
+
+    Args:
+        between: what `gateways` returns.
+        places: where observers stand.
+        words: the dictionary of the codes.
+        columns: fields of the records, over all formats.
+    """
+
+    def __init__(
+        self,
+        between: pl.DataFrame,
+        places: Places,
+        words: pl.Categorical,
+        columns: frozenset[str],
+    ) -> None:
+        self._places = places
+        self._nat = between.drop_nulls("box")["observer"].unique().to_numpy()
+        self._threads = np.empty(0, np.uint64)
+        self._aside: list[Words] = []
+        if len(self._nat):
+            self._link(between, words, columns)
+
+    def split(self, views: Words) -> Words:
+        """Return placed views without those that are judged apart, which are put aside."""
+        if not len(self._nat):
+            return views
+        table = views.reshape(-1, VIEW)
+        gone = np.isin(table[:, 3] >> HALF, self._nat)
+        apart = np.isin(_threads(table), self._threads) & ~gone
+        self._aside.append(table[apart])
+        return table[~(gone | apart)].ravel()
+
+    def apart(self) -> Words:
+        """Return what was put aside, and the legs."""
+        found = np.concatenate([np.empty((0, VIEW), np.uint64), *self._aside])
+        return found.ravel()
+
+    def _link(
+        self, between: pl.DataFrame, words: pl.Categorical, columns: frozenset[str]
+    ) -> None:
+        stood = lambda: map(self._stood, self._places.parts())  # noqa: E731
+        theirs = np.concatenate([views[self._passed(views)] for views in stood()])
+        clients = np.unique(theirs[:, 0])
+        near = [views[self._near(views, clients)] for views in stood()]
+        both = placed(np.concatenate([theirs, *near]).T, columns, words).drop("leg").lazy()
+        observer = pl.col("where") // WORD
+        legs = linked(both.with_columns(observer=observer), between.lazy(), words)
+        made = rows(legs.filter(observer.is_in(self._nat)).collect())
+        made[:, 11] = self._places.seats.numbers(made.ravel())
+        self._threads = np.unique(_threads(made))
+        self._aside.append(made)
+
+    def _stood(self, views: Words) -> Words:
+        views = views.copy()
+        self._places.stand(views)
+        return views.reshape(-1, VIEW)
+
+    def _passed(self, views: Words) -> NDArray[np.bool_]:
+        return np.isin(views[:, 3] >> HALF, self._nat)
+
+    def _near(self, views: Words, clients: Words) -> NDArray[np.bool_]:
+        """Say which views are the clients' own."""
+        own = (views[:, 13] >> np.uint64(16)) & np.uint64(3) == CLIENT
+        return own & np.isin(views[:, 0], clients) & ~self._passed(views)
+
+
+def _threads(views: Words) -> Words:
+    """Return a number for the thread of each view; two may share one."""
+    keys = np.stack([views[:, 0], views[:, 1], views[:, 2] & BELOW], axis=1)
+    mixed = np.bitwise_xor.reduce(keys * MIX, axis=1)
+    return mixed ^ (mixed >> HALF)
