@@ -18,7 +18,8 @@ import polars as pl
 from flowlens.cluster.blobs import known, load, save
 from flowlens.cluster.spread import Piece, Plan
 from flowlens.conversations.oriented import ROLE, TUPLE, VIEW, Work
-from flowlens.conversations.shelf import FLOW, Shelf, table
+from flowlens.conversations.room import table
+from flowlens.conversations.shelf import FLOW, Shelf
 from flowlens.conversations.spool import Kept, Spool
 from flowlens_parsers.packing import address
 
@@ -103,10 +104,10 @@ def merge(plan: Plan, part: Part, roles: tuple[str, int, int] | None) -> str:
     if roles is not None:
         _, rows = load(plan.scratch.read(*roles))
     with _again(plan, part) as (work, texts, blobs):
-        learnt, mask = table(len(rows))
+        learnt, mask = table(len(rows), "learnt")
         work.kernel["learn"](address(rows), len(rows), mask, address(learnt))
         look = (address(rows), mask, address(learnt))
-        found = [work.views(flows, look).T for flows in blobs]
+        found = [work.views(flows, look).reshape(-1, VIEW).copy() for flows in blobs]
     with plan.scratch.create("views") as (name, stream):
         save(stream, texts, np.concatenate([np.empty((0, VIEW), np.uint64), *found]))
     return name

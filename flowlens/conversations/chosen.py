@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING, WORD, text
 from flowlens.conversations.seats import SEAT, VIEW, Seats
-from flowlens.conversations.shelf import table
+from flowlens.conversations.room import table
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
@@ -102,26 +102,3 @@ def _turns(seats: Seats, words: pl.Categorical) -> NDArray[np.uint32]:
     names = (text(pl.col(name), words).fill_null("").alias(name) for name in ("observer", "log"))
     turn = pl.struct(*names).rank("dense").cast(pl.UInt32)
     return seats.frame().select(turn).collect().to_series().to_numpy().copy()
-
-
-def observers(sets: Words, more: pl.Series, words: pl.Categorical) -> pl.Series:
-    """Return the sorted names of each set of observers.
-
-    Args:
-        sets: two codes in a word, or null below the number of a larger set.
-        more: the larger sets.
-        words: the dictionary of the codes.
-    """
-    names = text(pl.element(), words).drop_nulls().sort()
-    low, high = pl.col("sets") % WORD, pl.col("sets") // WORD
-    larger = (low == NOTHING) & (high != NOTHING)
-    few = pl.concat_list(low, high).list.eval(names)
-    return (
-        pl.DataFrame({"sets": sets})
-        .select(
-            pl.when(larger)
-            .then(pl.lit(more).gather(pl.when(larger).then(high)).list.eval(names))
-            .otherwise(few)
-        )
-        .to_series()
-    )

@@ -6,7 +6,7 @@ from flowlens.conversations.codes import END, HOUR, NOTHING, WORD, text
 from flowlens.conversations.views import KEY
 from flowlens.tables import CONVERSATIONS, TIME
 
-__all__ = ["counted", "named", "shown", "spans", "with_action"]
+__all__ = ["PLACES", "SURE", "counted", "named", "spans", "with_action"]
 
 PLACES = ("client", "server", "unknown", "middle")
 SURE = ("guess", "likely", "certain")
@@ -159,15 +159,9 @@ def named(views: pl.LazyFrame, kept: pl.LazyFrame, words: pl.Categorical) -> pl.
     seen_by = pl.col("seen_by").list.eval(text(pl.element(), words).drop_nulls().sort())
     observer = text(pl.col("where") // WORD, words)
     alone = pl.when(observer.is_not_null()).then(pl.concat_list(observer))
-    seen = pl.coalesce(seen_by, alone, pl.lit([], pl.List(pl.String)))
-    return shown(ordered(views, kept, words).with_columns(observers=seen), words)
-
-
-def shown(kept: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
-    """Turn codes and seconds of kept views, with ``observers``, into the conversations table."""
     columns = {
         "hour": _time(pl.col("what") // WORD * HOUR),
-        "observer": text(pl.col("where") // WORD, words),
+        "observer": observer,
         "client": text(pl.col("client"), words),
         "server": text(pl.col("server_end") // END, words),
         "server_port": pl.col("server_end") % END // 256,
@@ -177,9 +171,10 @@ def shown(kept: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
         "last_seen": _time(pl.col("last_seen")),
         "orientation": _word(pl.col("sure"), SURE),
         "vantage": _word(pl.col("place"), PLACES),
+        "observers": pl.coalesce(seen_by, alone, pl.lit([], pl.List(pl.String))),
     }
-    told = kept.with_columns(**columns)
-    return told.select(pl.col(name).cast(dtype) for name, dtype in CONVERSATIONS.items())
+    shown = ordered(views, kept, words).with_columns(**columns)
+    return shown.select(pl.col(name).cast(dtype) for name, dtype in CONVERSATIONS.items())
 
 
 def ordered(views: pl.LazyFrame, kept: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from flowlens.conversations.codes import NOTHING, WORD, column
 from flowlens.conversations.roles import OBVIOUS, clear, decided, weighed
 from flowlens.conversations.services import weight
-from flowlens.conversations.shelf import FLOW, Shelf, table
+from flowlens.conversations.room import room, table
+from flowlens.conversations.shelf import FLOW, Shelf
 from flowlens.conversations.spool import Kept, Spool
 from flowlens.conversations.witnesses import signs
 from flowlens_parsers.machine import Kernel, load
@@ -49,7 +50,7 @@ def oriented(
         if work.marks.any():
             near = list(pool.map(work.near, flows))
             roles = settled(np.concatenate(near), min(work.begins), words)
-        learnt, known = table(len(roles))
+        learnt, known = table(len(roles), "learnt")
         work.kernel["learn"](address(roles), len(roles), known, address(learnt))
         look = (address(roles), known, address(learnt))
         deque(pool.map(lambda kept: add(work.views(kept, look)), flows), maxlen=0)
@@ -97,22 +98,23 @@ class Work:
         return tuples[:count].copy()
 
     def views(self, kept: Kept, look: tuple[int, int, int]) -> Words:
-        """Merge flows into views, `VIEW` integers each in one row."""
-        flows = self.spool.give(kept)
+        """Merge flows into views, `VIEW` integers each in one row, in room of this thread."""
+        flows = self.spool.fill(room("flows", kept.size, np.uint64), kept)
         count = flows.size // FLOW
         empty, mask = table(count)
-        out = np.empty(count * VIEW, np.uint64)
+        out = room("views", count * VIEW, np.uint64)
         total = self.kernel["views"](
             *(address(flows), count, *look, address(self.ranks)),
             *(mask, address(empty), address(out)),
         )
-        return out[: total * VIEW].copy()
+        return out[: total * VIEW]
 
     def _tuples(self, flows: Words) -> tuple[NDArray[np.uint32], Words]:
-        """Return the number of each flow's 5-tuple, and the 5-tuples."""
+        """Return the number of each flow's 5-tuple, and the 5-tuples, in room of this thread."""
         count = flows.size // FLOW
         empty, mask = table(count)
-        which, out = np.empty(count, np.uint32), np.empty(count * TUPLE, np.uint64)
+        which = room("which", count, np.uint32)
+        out = room("tuples", count * TUPLE, np.uint64)
         total = self.kernel["tuples"](
             *(address(flows), count, mask, address(empty), address(which), address(out))
         )

@@ -14,9 +14,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens.ahead import abreast
-from flowlens.conversations.chosen import Chooser, observers
+from flowlens.conversations.chosen import Chooser
 from flowlens.conversations.codes import NOTHING, WORD, code
-from flowlens.conversations.counting import shown, with_action
+from flowlens.conversations.counting import with_action
+from flowlens.conversations.naming import Naming
 from flowlens.conversations.rows import VIEW, placed, rows
 from flowlens.conversations.seats import Known, Places, Seats
 from flowlens.conversations.sorter import Sorter
@@ -85,14 +86,16 @@ def counted(
         known: what the inventory tells, as `legs.boxes` and `views.placed` take it; None
             without one.
     """
-    ranks = words.categories.to_series().rank("dense").cast(pl.UInt32).to_numpy()
     between = gateways(views.seats, views.each(), words, columns, known and known[0])
     held = None if known is None else _held(known[1], words)
+    accept = pl.select(code(pl.lit("ACCEPT"), words)).item()
+    texts = words.categories.to_series()  # from here on no new ones come
+    ranks = texts.rank("dense").cast(pl.UInt32).to_numpy()
     hints = Known(between["observer"], held)
     places = Places(views.seats, hints, views.each, len(ranks))
     through = Through(between, places, words, columns)
     chooser = Chooser(views.seats, words)
-    acted = partial(_acted, seats=views.seats, columns=columns, words=words)
+    acted = partial(_acted, accept, seats=views.seats, columns=columns, words=words)
     with Spool(MEMORY) as spool:
         sorter = Sorter(spool, ranks, views.sample(), views.count)
 
@@ -107,20 +110,12 @@ def counted(
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(place, views.parts))
         count(through.apart())
-        yield from _shown(sorter, chooser, words, columns)
+        yield from _shown(sorter, Naming(texts, ranks, chooser.sets()))
 
 
-def _shown(
-    sorter: Sorter, chooser: Chooser, words: pl.Categorical, columns: frozenset[str]
-) -> Iterator[pl.DataFrame]:
-    more = chooser.sets()
-
+def _shown(sorter: Sorter, naming: Naming) -> Iterator[pl.DataFrame]:
     def give(bucket: int) -> Iterator[pl.DataFrame]:
-        found = sorter.give(bucket)
-        sets, which = np.unique(found[11], return_inverse=True)
-        seen = observers(sets, more, words).gather(which).alias("observers")
-        frame = placed(found, columns, words).with_columns(seen)
-        yield shown(frame.lazy(), words).collect()
+        yield naming.frame(*sorter.give(bucket))
 
     yield from abreast((give(bucket) for bucket in sorter.buckets), os.cpu_count() or 1)
 
@@ -128,14 +123,20 @@ def _shown(
 def _held(held: pl.LazyFrame, words: pl.Categorical) -> NDArray[np.uint64]:
     """Return observer and address of interfaces in one integer, sorted."""
     both = held.select(code(pl.all(), words))
-    return both.select(pl.col("observer") * WORD + pl.col("address")).unique().collect().to_series().sort().to_numpy()
+    return (
+        both.select(pl.col("observer") * WORD + pl.col("address"))
+        .unique()
+        .collect()
+        .to_series()
+        .sort()
+        .to_numpy()
+    )
 
 
 def _acted(
-    views: Words, seats: Seats, columns: frozenset[str], words: pl.Categorical
+    accept: int, views: Words, seats: Seats, columns: frozenset[str], words: pl.Categorical
 ) -> Words:
     """Give views without an action one, as `counting.with_action` does."""
-    accept = pl.select(code(pl.lit("ACCEPT"), words)).item()
     frame = placed(views.reshape(-1, VIEW).T, columns, words).lazy()
     told = merged(with_action(frame, accept, NOTHING), least=["place", "leg"], some=[])
     made = rows(told.collect())

@@ -34,7 +34,7 @@ HOLDER, BOXED = 1, 2
 
 #: As in `views`.
 AT_CLIENT, AT_SERVER, UNKNOWN, MIDDLE = U(0), U(1), U(2), U(3)
-PLACE = U(16)  # bit of a view's marks from which its place is kept
+PLACE, LEG = U(16), U(18)  # bits of a view's marks from which its place and leg are kept
 
 
 @inlined

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING, WORD, column
-from flowlens.conversations.shelf import table
+from flowlens.conversations.room import table
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
@@ -33,7 +33,7 @@ class Seats:
     def __init__(self) -> None:
         self._kernel = load("flowlens.conversations.seatkernel")
         self._lock = Lock()
-        self._table, self._mask = table(0)
+        self._table, self._mask = _table(0)
         self._rows: Words = np.empty((self._mask + 1) // 2 * SEAT, np.uint64)
         self.count = 0
 
@@ -81,13 +81,16 @@ class Seats:
     def _grow(self, most: int) -> None:
         """Make room for so many seats."""
         if 2 * most > self._mask + 1:
-            self._table, self._mask = table(2 * most)
+            self._table, self._mask = _table(2 * most)
             rows = np.empty((self._mask + 1) // 2 * SEAT, np.uint64)
             rows[: self.count * SEAT] = self._rows[: self.count * SEAT]
             self._rows = rows
-            self._kernel["rehash"](
-                address(rows), self.count, self._mask, address(self._table)
-            )
+            self._kernel["rehash"](address(rows), self.count, self._mask, address(self._table))
+
+
+def _table(count: int) -> tuple[NDArray[np.uint32], int]:
+    empty, mask = table(count, "seats")
+    return empty.copy(), mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +228,7 @@ class _Sights:
     def _times(self, keys: Words) -> NDArray[np.int64]:
         return self.times[np.searchsorted(self.keys, keys)]
 
-    def _pairs(
-        self, views: Words, wanted: NDArray[np.bool_]
-    ) -> tuple[Words, NDArray[np.int64]]:
+    def _pairs(self, views: Words, wanted: NDArray[np.bool_]) -> tuple[Words, NDArray[np.int64]]:
         client, server = near(views)
         where = views[:, 3] >> HALF << HALF
         first = wanted[self._mark(client)]

@@ -7,7 +7,7 @@ a part is merged within the processor's cache, and a flow, a 5-tuple and a conve
 within one part.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING
 from flowlens.conversations.flows import IDENTIFYING
+from flowlens.conversations.room import room, table
 from flowlens.conversations.spool import Kept, Spool
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
-__all__ = ["EVER", "FLOW", "Shelf", "table"]
+__all__ = ["EVER", "FLOW", "Shelf"]
 
 FLOW = 14  # integers of a flow
 WIDE, NARROW = 10, 8  # integers of a row
@@ -32,6 +33,8 @@ MOST = 1 << 20  # rows that are merged at once
 MIX = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63], np.uint64
 )
+
+_NONE, _NO_PARTS = np.empty(0, np.uint64), np.empty(0, np.uint16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,47 +90,48 @@ class Shelf:
             since: first second.
             until: first second no longer in.
         """
-        count = len(records)
-        records = np.ascontiguousarray(records)
-        rows, parts = np.empty(count * self.width, np.uint64), np.empty(count, np.uint16)
+        count, records = len(records), np.ascontiguousarray(records)
+        rows = room("placed", count * self.width, np.uint64)
+        parts = room("parts", count, np.uint16)
         done = self._kernel["place"](
             *(address(records), count, 0 if codes is None else address(codes), codes is None),
             *(log, since, until, self.bits, self.width),
             *(address(rows), address(parts)),
         )
-        self._sort(self._joined((rows[: done * self.width], parts[:done]), JOIN))
+        self._join(rows[: done * self.width], parts[:done])
         return done
 
     def close(self) -> None:
         """Sort what is left; nothing more comes."""
-        self._sort(self._joined(None, 0))
+        self._sort(*self._taken())
 
-    def _joined(
-        self, more: tuple[Words, NDArray[np.uint16]] | None, least: int
-    ) -> tuple[Words, NDArray[np.uint16]] | None:
-        """Return loose rows and their parts, None while there are fewer than `least`.
+    def _join(self, rows: Words, parts: NDArray[np.uint16]) -> None:
+        """Sort rows, few of them with the next ones.
 
         Objects are often small, and each block costs something in every part.
         """
+        if len(parts) >= JOIN:
+            self._sort(rows, parts)
+            return
         with self._lock:
-            self._loose += [] if more is None else [more]
-            if not self._loose or sum(len(parts) for _, parts in self._loose) < least:
-                return None
-            loose, self._loose = self._loose, []
-        if len(loose) == 1:
-            return loose[0]
-        rows, parts = zip(*loose, strict=True)
+            self._loose.append((rows.copy(), parts.copy()))
+            if sum(len(parts) for _, parts in self._loose) < JOIN:
+                return
+            loose = self._taken()
+        self._sort(*loose)
+
+    def _taken(self) -> tuple[Words, NDArray[np.uint16]]:
+        """Return the loose rows and their parts, which are no longer held."""
+        loose, self._loose = self._loose, []
+        rows, parts = zip((_NONE, _NO_PARTS), *loose, strict=True)
         return np.concatenate(rows), np.concatenate(parts)
 
-    def _sort(self, loose: tuple[Words, NDArray[np.uint16]] | None) -> None:
+    def _sort(self, rows: Words, parts: NDArray[np.uint16]) -> None:
         """Keep rows sorted by part."""
-        if loose is None:
-            return
-        rows, parts = loose
         starts = np.zeros(2**self.bits + 1, np.int64)
         np.bincount(parts, minlength=2**self.bits).cumsum(out=starts[1:])
-        if self.bits:
-            found, rows, turn = rows, np.empty_like(rows), starts.copy()
+        if self.bits and len(parts):
+            found, rows, turn = rows, room("sorted", rows.size, np.uint64), starts.copy()
             self._kernel["scatter"](
                 *(address(found), len(parts), self.width),
                 *(address(parts), address(turn), address(rows)),
@@ -135,56 +139,54 @@ class Shelf:
         self._blocks.append(_Block(starts, self._spool.keep(rows)))
 
     def flows(self, part: int, ranks: NDArray[np.uint32]) -> Words:
-        """Merge the rows of a part into flows, `FLOW` integers each.
+        """Merge the rows of a part into flows, `FLOW` integers each, in room of this thread.
 
         Args:
             part: its number.
             ranks: place of the text of each code in the order of all texts.
         """
-        merged = [self._merged(rows, ranks) for rows in self._slices(part)]
-        return merged[0] if len(merged) == 1 else np.concatenate(merged)
+        spans = [block.starts[part : part + 2] * self.width for block in self._blocks]
+        count = sum(int(end - begin) for begin, end in spans) // self.width
+        if count <= self.most:
+            return self._merged(self._all(spans), ranks)
+        slices = self._slices(spans, -(-count // self.most))
+        return np.concatenate([self._merged(rows, ranks).copy() for rows in slices])
 
     def _merged(self, rows: Words, ranks: NDArray[np.uint32]) -> Words:
         count = len(rows) // self.width
-        copies, places = table(count)
-        again, _ = table(count)
-        flows = np.empty(count * FLOW, np.uint64)
+        copies, places = table(count, "copies")
+        again, _ = table(count, "again")
+        flows = room("flows", count * FLOW, np.uint64)
         total = self._kernel["merge"](
             *(address(rows), count, self.width, self.once, address(ranks)),
             *(address(copies), places, address(again), address(flows)),
         )
-        return flows[: total * FLOW].copy()
+        return flows[: total * FLOW]
 
-    def _slices(self, part: int) -> Iterator[Words]:
-        """Yield the rows of a part in as many slices as memory asks for, a flow's in one of them.
+    def _slices(self, spans: Sequence[NDArray[np.int64]], number: int) -> Iterator[Words]:
+        """Yield the rows of a part in so many slices, a flow's in one of them.
 
         Two addresses that speak all day make a part that no number of parts would divide.
         """
-        count = sum(int(block.starts[part + 1] - block.starts[part]) for block in self._blocks)
-        slices: list[list[Kept]] = [[] for _ in range(-(-count // self.most))]
-        if len(slices) < 2:
-            yield np.concatenate([np.empty(0, np.uint64), *self._all(part)])
-            return
-        for rows in self._all(part):
-            each = rows.reshape(-1, self.width)
+        slices: list[list[Kept]] = [[] for _ in range(number)]
+        for block, (begin, end) in zip(self._blocks, spans, strict=True):
+            each = self._spool.give(block.rows, int(begin), int(end)).reshape(-1, self.width)
             hash = np.bitwise_xor.reduce(each[:, : len(MIX)] * MIX, axis=1) >> np.uint64(32)
-            number = hash % np.uint64(len(slices))
+            of = hash % np.uint64(number)
             for at, kept in enumerate(slices):
-                kept.append(self._spool.keep(each[number == at].ravel()))
+                kept.append(self._spool.keep(each[of == at].ravel()))
         for kept in slices:
             yield np.concatenate([self._spool.give(some) for some in kept])
 
-    def _all(self, part: int) -> Iterator[Words]:
-        for block in self._blocks:
-            begin, end = (int(at) * self.width for at in block.starts[part : part + 2])
-            yield self._spool.give(block.rows, begin, end)
+    def _all(self, spans: Sequence[NDArray[np.int64]]) -> Words:
+        """Return the rows of a part, in room of this thread."""
+        rows, to = room("rows", sum(int(end - begin) for begin, end in spans), np.uint64), 0
+        for block, (begin, end) in zip(self._blocks, spans, strict=True):
+            size = int(end - begin)
+            self._spool.fill(rows[to : to + size], block.rows, int(begin))
+            to += size
+        return rows
 
     def clear(self) -> None:
         """Let go of the rows."""
         self._blocks.clear()
-
-
-def table(count: int) -> tuple[NDArray[np.uint32], int]:
-    """Return an empty hash table for so many numbers, at most half full, and its mask."""
-    places = 1 << max(4, (2 * count - 1).bit_length())
-    return np.zeros(places, np.uint32), places - 1

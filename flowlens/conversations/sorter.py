@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from flowlens.conversations.codes import NOTHING, WORD
+from flowlens.conversations.codes import WORD
+from flowlens.conversations.naming import NARROW, WIDE
 from flowlens.conversations.seats import VIEW
 from flowlens.conversations.spool import Kept, Spool
 from flowlens_parsers.machine import load
@@ -24,6 +24,7 @@ __all__ = ["ROWS", "Sorter"]
 ROWS = 1 << 16  # conversations of a bucket, about
 STEP = 64  # one view in so many tells where buckets begin
 HOUR = 43  # bits below the hour: 21 of hours are enough until 2105
+TIES = 8  # exchanges a conversation that are less work than sorting by two words
 BELOW = np.uint64(WORD - 1)
 
 
@@ -45,9 +46,7 @@ class Sorter:
         count: how many there will be, about.
     """
 
-    def __init__(
-        self, spool: Spool, ranks: NDArray[np.uint32], sample: Words, count: int
-    ) -> None:
+    def __init__(self, spool: Spool, ranks: NDArray[np.uint32], sample: Words, count: int) -> None:
         self._kernel = load("flowlens.conversations.choosekernel")
         self._scatter = load("flowlens.conversations.kernel")["scatter"]
         self._spool, self._ranks = spool, ranks
@@ -70,37 +69,37 @@ class Sorter:
         starts = np.zeros(len(self.buckets) + 1, np.int64)
         np.bincount(found, minlength=len(self.buckets)).cumsum(out=starts[1:])
         turn, out = starts.copy(), np.empty_like(rows)
-        self._scatter(
-            address(rows), len(found), VIEW, address(found), address(turn), address(out)
-        )
+        self._scatter(address(rows), len(found), VIEW, address(found), address(turn), address(out))
         self._blocks.append(_Block(starts, self._spool.keep(out)))
 
-    def give(self, bucket: int) -> Words:
-        """Return the conversations of a bucket in order, in `VIEW` columns."""
+    def give(self, bucket: int) -> tuple[Words, NDArray[np.uint32]]:
+        """Return the conversations of a bucket in order, in columns as `naming` has them."""
         found = [
             self._spool.give(block.rows, *(int(at) * VIEW for at in block.starts[bucket:][:2]))
             for block in self._blocks
         ]
         rows = np.concatenate([np.empty(0, np.uint64), *found])
-        order, out = self._order(rows), np.empty(len(rows), np.uint64)
-        self._kernel["columns"](address(rows), address(order), len(order), address(out))
-        return out.reshape(VIEW, -1)
+        order = self._order(rows)
+        wide = np.empty((len(WIDE), len(order)), np.uint64)
+        narrow = np.empty((len(NARROW), len(order)), np.uint32)
+        self._kernel["columns"](
+            *(address(rows), address(order), len(order), len(self._ranks)),
+            *(address(wide), address(narrow)),
+        )
+        return wide, narrow
 
-    def _order(self, rows: Words) -> NDArray[np.uint32]:
+    def _order(self, rows: Words) -> NDArray[np.int64]:
         """Return the numbers of rows in order; an action has eight bits, if these are enough."""
         actions = np.unique(rows[2::VIEW] & BELOW)
         turns = np.argsort(np.argsort(self._ranked(actions)))
-        plain = self._plain.copy()
-        plain[np.minimum(actions, np.uint64(len(plain) - 1))] = np.minimum(turns, 255)
-        upper, lower = self._keys(rows, plain)
-        keys = [upper, lower]
-        if len(actions) > 256:
-            keys.append(self._ranked(rows[2::VIEW] & BELOW))
-        frame = pl.DataFrame({str(at): key for at, key in enumerate(keys)})
-        if len(keys) == 2:
-            wide = pl.col("0").cast(pl.UInt128) * 2**64 + pl.col("1")
-            return frame.select(wide.arg_sort()).to_series().to_numpy()
-        return frame.select(pl.arg_sort_by(*frame.columns)).to_series().to_numpy()
+        known = self._plain.copy()
+        known[np.minimum(actions, np.uint64(len(known) - 1))] = np.minimum(turns, 255)
+        upper, lower = self._keys(rows, known)
+        order, most = upper.argsort(), TIES * len(upper)
+        keys = (address(order), len(order), address(upper), address(lower), most)
+        if len(actions) > 256 or self._kernel["ties"](*keys):
+            return np.lexsort([self._ranked(rows[2::VIEW] & BELOW), lower, upper])
+        return order
 
     def _ranked(self, codes: Words) -> NDArray[np.uint32]:
         ranks = np.append(self._ranks, np.uint32(0))

@@ -1,6 +1,7 @@
 """Arrays that lie in memory as far as there is room, and in a temporary file beyond."""
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -45,25 +46,49 @@ class Spool:
         self._stack.close()
 
     def keep(self, array: Words) -> Kept:
-        """Keep an array of one dimension, which nobody may change from here on."""
+        """Keep a copy of an array of one dimension."""
         with self._lock:
-            if self._held + array.nbytes <= self.memory:
+            room = self._held + array.nbytes <= self.memory
+            if room:
                 self._held += array.nbytes
-                return Kept(array.size, array)
-            if self._file is None:
+            else:
+                offset, self._end = self._end, self._end + array.nbytes
+            if self._file is None and not room:
                 file = TemporaryFile(prefix="flowlens-")  # noqa: SIM115 - the stack closes it
                 self._file = self._stack.enter_context(file)
-            offset, self._end = self._end, self._end + array.nbytes
-            self._file.write(array.data)
-            return Kept(array.size, None, offset)
+        if room:
+            return Kept(array.size, array.copy())
+        assert self._file is not None
+        _all(os.pwrite, self._file.fileno(), array, offset)
+        return Kept(array.size, None, offset)
 
     def give(self, kept: Kept, begin: int = 0, end: int | None = None) -> Words:
         """Return an array, or some of it; nobody may change it."""
         end = kept.size if end is None else end
-        if kept.array is not None or end == begin:
-            return np.empty(0, np.uint64) if kept.array is None else kept.array[begin:end]
-        assert self._file is not None
-        with self._lock:
-            self._file.flush()
-        data = os.pread(self._file.fileno(), (end - begin) * 8, kept.offset + begin * 8)
-        return np.frombuffer(data, np.uint64)
+        if kept.array is not None:
+            return kept.array[begin:end]
+        return self.fill(np.empty(end - begin, np.uint64), kept, begin)
+
+    def fill(self, out: Words, kept: Kept, begin: int = 0) -> Words:
+        """Fill an array with some of a kept one; return it."""
+        if kept.array is not None:
+            out[:] = kept.array[begin : begin + len(out)]
+        elif len(out):
+            assert self._file is not None
+            _all(_read, self._file.fileno(), out, kept.offset + begin * 8)
+        return out
+
+
+def _read(file: int, into: memoryview, offset: int) -> int:
+    return os.preadv(file, [into], offset)
+
+
+def _all(call: Callable[[int, memoryview, int], int], file: int, array: Words, at: int) -> None:
+    """Read or write a whole array; the system may do less at a time."""
+    left = memoryview(array).cast("B")
+    while left:
+        done = call(file, left, at)
+        if not done:
+            msg = "a temporary file ends early"
+            raise OSError(msg)
+        left, at = left[done:], at + done

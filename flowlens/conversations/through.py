@@ -19,8 +19,8 @@ from flowlens_parsers.packing import Words
 
 __all__ = ["Through", "gateways"]
 
-HALF, BELOW = np.uint64(32), np.uint64(WORD - 1)
-MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
+HALF = np.uint64(32)
+MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as in xxHash
 Parts = Iterator[Words]
 
 
@@ -42,7 +42,9 @@ def gateways(
     """
     of = seats.frame()
     holders = of.filter("instance").select("observer")
-    standing = pl.col("standin") & ~pl.col("observer").is_in(holders.collect().to_series().implode())
+    standing = pl.col("standin") & ~pl.col("observer").is_in(
+        holders.collect().to_series().implode()
+    )
     passing = text(pl.col("observer"), words).str.contains(PASSING).fill_null(value=False)
     suspect = of.filter(standing | passing).collect()["observer"].to_numpy()
     mine = (_of(views, suspect, seats) for views in parts) if len(suspect) else iter(())
@@ -57,7 +59,7 @@ def _of(views: Words, observers: Words, seats: Seats) -> Words:
 
 
 class Through:
-    """Views of gateways that translate addresses, linked, and the threads that these belong to.
+    """Views of gateways that translate addresses, linked, and the ends that these have.
 
     Args:
         between: what `gateways` returns.
@@ -75,7 +77,7 @@ class Through:
     ) -> None:
         self._places = places
         self._nat = between.drop_nulls("box")["observer"].unique().to_numpy()
-        self._threads = np.empty(0, np.uint64)
+        self._ends = np.empty(0, np.uint64)
         self._aside: list[Words] = []
         if len(self._nat):
             self._link(between, words, columns)
@@ -86,7 +88,7 @@ class Through:
             return views
         table = views.reshape(-1, VIEW)
         gone = np.isin(table[:, 3] >> HALF, self._nat)
-        apart = np.isin(_threads(table), self._threads) & ~gone
+        apart = np.isin(_ends(table), self._ends) & ~gone
         self._aside.append(table[apart])
         return table[~(gone | apart)].ravel()
 
@@ -95,9 +97,7 @@ class Through:
         found = np.concatenate([np.empty((0, VIEW), np.uint64), *self._aside])
         return found.ravel()
 
-    def _link(
-        self, between: pl.DataFrame, words: pl.Categorical, columns: frozenset[str]
-    ) -> None:
+    def _link(self, between: pl.DataFrame, words: pl.Categorical, columns: frozenset[str]) -> None:
         stood = lambda: map(self._stood, self._places.parts())  # noqa: E731
         theirs = np.concatenate([views[self._passed(views)] for views in stood()])
         clients = np.unique(theirs[:, 0])
@@ -107,7 +107,7 @@ class Through:
         legs = linked(both.with_columns(observer=observer), between.lazy(), words)
         made = rows(legs.filter(observer.is_in(self._nat)).collect())
         made[:, 11] = self._places.seats.numbers(made.ravel())
-        self._threads = np.unique(_threads(made))
+        self._ends = np.unique(_ends(made))
         self._aside.append(made)
 
     def _stood(self, views: Words) -> Words:
@@ -124,8 +124,7 @@ class Through:
         return own & np.isin(views[:, 0], clients) & ~self._passed(views)
 
 
-def _threads(views: Words) -> Words:
-    """Return a number for the thread of each view; two may share one."""
-    keys = np.stack([views[:, 0], views[:, 1], views[:, 2] & BELOW], axis=1)
-    mixed = np.bitwise_xor.reduce(keys * MIX, axis=1)
+def _ends(views: Words) -> Words:
+    """Return a number for what each view shares over all hours and actions; two may share one."""
+    mixed = np.bitwise_xor.reduce(views[:, :2] * MIX, axis=1)
     return mixed ^ (mixed >> HALF)

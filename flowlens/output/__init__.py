@@ -14,12 +14,15 @@ from flowlens.output.table import Shown, show
 
 __all__ = ["FORMATS", "OWN", "Shown", "choose", "place", "put", "write"]
 
+#: Rows of a row group: more of them make smaller files, at less cost.
+ROWS = 1 << 18
+
 Writer = Callable[[pl.LazyFrame, BinaryIO, str], int]
 
 
 def _parquet(frame: pl.LazyFrame, stream: BinaryIO, _: str) -> int:
     """Write Parquet, streaming."""
-    frame.sink_parquet(stream)
+    frame.sink_parquet(stream, compression_level=1, row_group_size=ROWS)
     return 0
 
 
