@@ -20,6 +20,7 @@ from flowlens.errors import FlowlensError, UsageError
 from flowlens.sources import Aws, Object
 
 if TYPE_CHECKING:
+    from flowlens.conversations.parts import Views
     from flowlens.scan import Scan
 
 __all__ = ["Cluster", "Engine"]

@@ -1,6 +1,5 @@
 """Views to conversations, part by part: what `counting.counted` does with frames."""
 
-from collections.abc import Iterable
 from threading import Lock
 
 import numpy as np
@@ -8,8 +7,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING, WORD, text
-from flowlens.conversations.seats import SEAT, VIEW, Seats
 from flowlens.conversations.room import table
+from flowlens.conversations.seats import VIEW, Seats
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
@@ -89,8 +88,8 @@ class Chooser:
         self, members: NDArray[np.uint32], starts: Words, sizes: NDArray[np.uint32]
     ) -> Words:
         """Return words for sets of more than two: null below their number."""
-        ends = (starts + sizes).tolist()
-        found = [members[start:end].tobytes() for start, end in zip(starts.tolist(), ends)]
+        spans = np.stack([starts, starts + sizes], axis=1).tolist()
+        found = [members[start:end].tobytes() for start, end in spans]
         with self._lock:
             known = self._sets
             numbers = [known.setdefault(some, len(known)) for some in found]

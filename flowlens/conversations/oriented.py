@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING, WORD, column
 from flowlens.conversations.roles import OBVIOUS, clear, decided, weighed
-from flowlens.conversations.services import weight
 from flowlens.conversations.room import room, table
+from flowlens.conversations.services import weight
 from flowlens.conversations.shelf import FLOW, Shelf
 from flowlens.conversations.spool import Kept, Spool
 from flowlens.conversations.witnesses import signs

@@ -39,6 +39,7 @@ MODULES = (
     "flowlens.conversations.viewkernel",
     "flowlens.conversations.seatkernel",
     "flowlens.conversations.choosekernel",
+    "flowlens.conversations.sortkernel",
 )
 
 #: Bytes of input from which packing pays: with what must be compiled at hand, and without.

@@ -5,7 +5,7 @@ order by itself. What passes traffic on is looked at before, over all parts.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -114,7 +114,7 @@ def counted(
 
 
 def _shown(sorter: Sorter, naming: Naming) -> Iterator[pl.DataFrame]:
-    def give(bucket: int) -> Iterator[pl.DataFrame]:
+    def give(bucket: int) -> Generator[pl.DataFrame]:
         yield naming.frame(*sorter.give(bucket))
 
     yield from abreast((give(bucket) for bucket in sorter.buckets), os.cpu_count() or 1)

@@ -155,7 +155,8 @@ class Places:
         return numbers
 
     def _torn(self, views: Words) -> NDArray[np.bool_]:
-        return self._owns[self.seats.numbers(views)] == NONE
+        torn: NDArray[np.bool_] = self._owns[self.seats.numbers(views)] == NONE
+        return torn
 
 
 def _about(seats: pl.LazyFrame, boxed: pl.Series) -> pl.LazyFrame:
@@ -238,7 +239,7 @@ class _Sights:
 
 
 def _holding(views: Words, held: Words) -> NDArray[np.uint8]:
-    """Return which ends of each view its interface holds: 1 the client's address, 2 the server's."""
+    """Return which ends of each view its interface holds: 1 the client, 2 the server, 3 both."""
     where = views[:, 3] >> HALF << HALF
     client = np.isin(where | views[:, 0], held)
     server = np.isin(where | (views[:, 1] >> END), held)

@@ -5,8 +5,6 @@ are first put into buckets that follow one another, and then each bucket is sort
 that no more of them lie in memory than a few buckets have.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +45,7 @@ class Sorter:
     """
 
     def __init__(self, spool: Spool, ranks: NDArray[np.uint32], sample: Words, count: int) -> None:
-        self._kernel = load("flowlens.conversations.choosekernel")
+        self._kernel = load("flowlens.conversations.sortkernel")
         self._scatter = load("flowlens.conversations.kernel")["scatter"]
         self._spool, self._ranks = spool, ranks
         self._blocks: list[_Block] = []
@@ -98,7 +96,7 @@ class Sorter:
         order, most = upper.argsort(), TIES * len(upper)
         keys = (address(order), len(order), address(upper), address(lower), most)
         if len(actions) > 256 or self._kernel["ties"](*keys):
-            return np.lexsort([self._ranked(rows[2::VIEW] & BELOW), lower, upper])
+            return np.lexsort((self._ranked(rows[2::VIEW] & BELOW), lower, upper))
         return order
 
     def _ranked(self, codes: Words) -> NDArray[np.uint32]:

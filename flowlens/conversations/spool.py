@@ -85,7 +85,7 @@ def _read(file: int, into: memoryview, offset: int) -> int:
 
 def _all(call: Callable[[int, memoryview, int], int], file: int, array: Words, at: int) -> None:
     """Read or write a whole array; the system may do less at a time."""
-    left = memoryview(array).cast("B")
+    left = array.data.cast("B")
     while left:
         done = call(file, left, at)
         if not done:

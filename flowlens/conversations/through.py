@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flowlens.conversations.codes import END, WORD, column, text
+from flowlens.conversations.codes import WORD, text
 from flowlens.conversations.legs import PASSING, boxes, linked
 from flowlens.conversations.rows import VIEW, framed, placed, rows
 from flowlens.conversations.seats import Places, Seats
@@ -98,10 +98,9 @@ class Through:
         return found.ravel()
 
     def _link(self, between: pl.DataFrame, words: pl.Categorical, columns: frozenset[str]) -> None:
-        stood = lambda: map(self._stood, self._places.parts())  # noqa: E731
-        theirs = np.concatenate([views[self._passed(views)] for views in stood()])
+        theirs = np.concatenate([views[self._passed(views)] for views in self._stood()])
         clients = np.unique(theirs[:, 0])
-        near = [views[self._near(views, clients)] for views in stood()]
+        near = [views[self._near(views, clients)] for views in self._stood()]
         both = placed(np.concatenate([theirs, *near]).T, columns, words).drop("leg").lazy()
         observer = pl.col("where") // WORD
         legs = linked(both.with_columns(observer=observer), between.lazy(), words)
@@ -110,10 +109,12 @@ class Through:
         self._ends = np.unique(_ends(made))
         self._aside.append(made)
 
-    def _stood(self, views: Words) -> Words:
-        views = views.copy()
-        self._places.stand(views)
-        return views.reshape(-1, VIEW)
+    def _stood(self) -> Iterator[Words]:
+        """Yield the placed views of all parts."""
+        for part in self._places.parts():
+            views = part.copy()
+            self._places.stand(views)
+            yield views.reshape(-1, VIEW)
 
     def _passed(self, views: Words) -> NDArray[np.bool_]:
         return np.isin(views[:, 3] >> HALF, self._nat)
@@ -121,10 +122,11 @@ class Through:
     def _near(self, views: Words, clients: Words) -> NDArray[np.bool_]:
         """Say which views are the clients' own."""
         own = (views[:, 13] >> np.uint64(16)) & np.uint64(3) == CLIENT
-        return own & np.isin(views[:, 0], clients) & ~self._passed(views)
+        near: NDArray[np.bool_] = own & np.isin(views[:, 0], clients) & ~self._passed(views)
+        return near
 
 
 def _ends(views: Words) -> Words:
     """Return a number for what each view shares over all hours and actions; two may share one."""
-    mixed = np.bitwise_xor.reduce(views[:, :2] * MIX, axis=1)
+    mixed: Words = np.bitwise_xor.reduce(views[:, :2] * MIX, axis=1)
     return mixed ^ (mixed >> HALF)

@@ -24,6 +24,7 @@ KERNELS = (
     "flowlens.conversations.viewkernel",
     "flowlens.conversations.seatkernel",
     "flowlens.conversations.choosekernel",
+    "flowlens.conversations.sortkernel",
     "flowlens.expected.kernel",
 )
 
