@@ -61,7 +61,7 @@ class Chooser:
 
     def sets(self) -> pl.Series:
         """Return the sets of more than two observers, as lists of codes."""
-        found = [np.frombuffer(some, np.uint32) for some in self._sets]
+        found = [np.frombuffer(some, np.uint32).tolist() for some in self._sets]
         return pl.Series(found, dtype=pl.List(pl.UInt32))
 
     def _best(
