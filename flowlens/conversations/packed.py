@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TooFar", "integers", "second", "seen", "told", "worthwhile"]
 
-PART = 1 << 20  # bytes of compressed text that make rows of one part, about
+PART = 1 << 19  # bytes of compressed text that make rows of one part, about
+MOST = 11  # parts are 2 ** this at most: each is fetched from every block of rows
 
 #: What must be compiled.
 MODULES = (
@@ -134,7 +135,7 @@ def worthwhile(size: int | None) -> bool:
 
 def _bits(size: int | None) -> int:
     """Return how often to halve, so that the rows of a part stay near the processor."""
-    return 8 if size is None else min(8, (size // PART).bit_length())
+    return MOST - 2 if size is None else min(MOST, (size // PART).bit_length())
 
 
 def second(moment: datetime | None, without: int) -> int:

@@ -9,7 +9,7 @@ within one part.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from threading import Lock
+from threading import local
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +26,13 @@ __all__ = ["EVER", "FLOW", "Shelf"]
 FLOW = 14  # integers of a flow
 WIDE, NARROW = 10, 8  # integers of a row
 EVER = 2**33  # seconds: after any time that a row can hold
-JOIN = 1 << 15  # rows of a block at least, but for the last one
+JOIN = 1 << 18  # rows of a block at least, but for a thread's last one
 MOST = 1 << 20  # rows that are merged at once
 
 #: Odd numbers that make of what a flow's rows share (lo, hi, where, what) a number.
 MIX = np.array(
     [0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63], np.uint64
 )
-
-_NONE, _NO_PARTS = np.empty(0, np.uint64), np.empty(0, np.uint16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,27 @@ class _Block:
 
     starts: NDArray[np.int64]
     rows: Kept
+
+
+class _Desk:
+    """Rows of one thread that are not sorted yet, and their parts.
+
+    Batches are often small, and each block costs something in every part.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.width, self.count = width, 0
+        self.rows, self.parts = np.empty(0, np.uint64), np.empty(0, np.uint16)
+
+    def room(self, more: int) -> tuple[Words, NDArray[np.uint16]]:
+        """Return room for so many more rows, behind those that are there."""
+        if self.count + more > len(self.parts):
+            size = 1 << max(12, (self.count + more - 1).bit_length())
+            rows, parts = np.empty(size * self.width, np.uint64), np.empty(size, np.uint16)
+            rows[: self.count * self.width] = self.rows[: self.count * self.width]
+            parts[: self.count] = self.parts[: self.count]
+            self.rows, self.parts = rows, parts
+        return self.rows[self.count * self.width :], self.parts[self.count :]
 
 
 class Shelf:
@@ -64,8 +83,8 @@ class Shelf:
         self._spool = spool
         self._kernel = load("flowlens.conversations.kernel")
         self._blocks: list[_Block] = []
-        self._loose: list[tuple[Words, NDArray[np.uint16]]] = []  # rows not yet sorted, their parts
-        self._lock = Lock()
+        self._desks: list[_Desk] = []
+        self._mine = local()
 
     @property
     def parts(self) -> range:
@@ -90,44 +109,36 @@ class Shelf:
             since: first second.
             until: first second no longer in.
         """
-        count, records = len(records), np.ascontiguousarray(records)
-        rows = room("placed", count * self.width, np.uint64)
-        parts = room("parts", count, np.uint16)
+        records, desk = np.ascontiguousarray(records), self._desk()
+        rows, parts = desk.room(len(records))
         done = self._kernel["place"](
-            *(address(records), count, 0 if codes is None else address(codes), codes is None),
-            *(log, since, until, self.bits, self.width),
+            *(address(records), len(records), 0 if codes is None else address(codes)),
+            *(codes is None, log, since, until, self.bits, self.width),
             *(address(rows), address(parts)),
         )
-        self._join(rows[: done * self.width], parts[:done])
+        desk.count += done
+        if desk.count >= JOIN:
+            self._sort(desk)
         return done
 
     def close(self) -> None:
         """Sort what is left; nothing more comes."""
-        self._sort(*self._taken())
+        for desk in self._desks:
+            self._sort(desk)
+        self._desks.clear()
+        self._mine = local()
 
-    def _join(self, rows: Words, parts: NDArray[np.uint16]) -> None:
-        """Sort rows, few of them with the next ones.
+    def _desk(self) -> "_Desk":
+        """Return the desk of this thread."""
+        desk: _Desk | None = getattr(self._mine, "desk", None)
+        if desk is None:
+            desk = self._mine.desk = _Desk(self.width)
+            self._desks.append(desk)
+        return desk
 
-        Objects are often small, and each block costs something in every part.
-        """
-        if len(parts) >= JOIN:
-            self._sort(rows, parts)
-            return
-        with self._lock:
-            self._loose.append((rows.copy(), parts.copy()))
-            if sum(len(parts) for _, parts in self._loose) < JOIN:
-                return
-            loose = self._taken()
-        self._sort(*loose)
-
-    def _taken(self) -> tuple[Words, NDArray[np.uint16]]:
-        """Return the loose rows and their parts, which are no longer held."""
-        loose, self._loose = self._loose, []
-        rows, parts = zip((_NONE, _NO_PARTS), *loose, strict=True)
-        return np.concatenate(rows), np.concatenate(parts)
-
-    def _sort(self, rows: Words, parts: NDArray[np.uint16]) -> None:
-        """Keep rows sorted by part."""
+    def _sort(self, desk: "_Desk") -> None:
+        """Keep the rows of a desk sorted by part."""
+        rows, parts = desk.rows[: desk.count * self.width], desk.parts[: desk.count]
         starts = np.zeros(2**self.bits + 1, np.int64)
         np.bincount(parts, minlength=2**self.bits).cumsum(out=starts[1:])
         if self.bits and len(parts):
@@ -137,6 +148,7 @@ class Shelf:
                 *(address(parts), address(turn), address(rows)),
             )
         self._blocks.append(_Block(starts, self._spool.keep(rows)))
+        desk.count = 0
 
     def flows(self, part: int, ranks: NDArray[np.uint32]) -> Words:
         """Merge the rows of a part into flows, `FLOW` integers each, in room of this thread.
@@ -190,3 +202,4 @@ class Shelf:
     def clear(self) -> None:
         """Let go of the rows."""
         self._blocks.clear()
+        self._spool.close()

@@ -14,6 +14,8 @@ from flowlens_parsers.packing import Words
 
 __all__ = ["Kept", "Spool"]
 
+PIECE = 1 << 21  # integers of a piece of memory
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -33,7 +35,8 @@ class Spool:
 
     def __init__(self, memory: int) -> None:
         self.memory = memory
-        self._held = self._end = 0
+        self._held = self._end = self._used = 0
+        self._piece: Words = np.empty(0, np.uint64)
         self._file: IO[bytes] | None = None
         self._lock = Lock()
         self._stack = ExitStack()
@@ -42,25 +45,37 @@ class Spool:
         return self
 
     def __exit__(self, *problem: object) -> None:
-        """Give the file back."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back; nothing that lay in it can be had any more."""
         self._stack.close()
 
     def keep(self, array: Words) -> Kept:
         """Keep a copy of an array of one dimension."""
         with self._lock:
-            room = self._held + array.nbytes <= self.memory
-            if room:
-                self._held += array.nbytes
+            if self._held + array.nbytes <= self.memory:
+                place = self._room(array.size)
             else:
-                offset, self._end = self._end, self._end + array.nbytes
-            if self._file is None and not room:
-                file = TemporaryFile(prefix="flowlens-")  # noqa: SIM115 - the stack closes it
-                self._file = self._stack.enter_context(file)
-        if room:
-            return Kept(array.size, array.copy())
+                place, offset = None, self._end
+                self._end += array.nbytes
+                if self._file is None:
+                    file = TemporaryFile(prefix="flowlens-")  # noqa: SIM115 - the stack closes it
+                    self._file = self._stack.enter_context(file)
+        if place is not None:
+            place[:] = array
+            return Kept(array.size, place)
         assert self._file is not None
         _all(os.pwrite, self._file.fileno(), array, offset)
         return Kept(array.size, None, offset)
+
+    def _room(self, size: int) -> Words:
+        """Return memory for so many integers, out of large pieces, whose pages are large too."""
+        self._held += size * 8
+        if self._used + size > len(self._piece):
+            self._piece, self._used = np.empty(max(size, PIECE), np.uint64), 0
+        self._used += size
+        return self._piece[self._used - size : self._used]
 
     def give(self, kept: Kept, begin: int = 0, end: int | None = None) -> Words:
         """Return an array, or some of it; nobody may change it."""
