@@ -17,6 +17,7 @@ from flowlens.findings.lasting import long_connections, mining
 from flowlens.findings.lateral import lateral
 from flowlens.findings.limits import Limits
 from flowlens.findings.novel import new_ports
+from flowlens.findings.outsiders import probed
 from flowlens.findings.quote import quote
 from flowlens.findings.refusals import breakage, let_in
 from flowlens.findings.regions import regions
@@ -56,6 +57,7 @@ DETECTIONS: tuple[Detection, ...] = (
     let_in,
     breakage,
     exposed,
+    probed,
     threats,
     foreign_dns,
     bypass,

@@ -28,6 +28,9 @@ class Limits:
     slow_servers: int = 8  # servers on one port in a day; p < slow_chance against one every 2 days
     slow_chance: float = 1e-6  # chance of as many under the background of the port (SiLK rwscan)
     slow_tries: float = 3.0  # tries of one server from which it is a client that retries (own)
+    probe_lead: int = 4  # services that did not answer beyond those that did: TRW's 4^4 > 99
+    probe_days: int = 7  # days from a try that failed to the answer that follows (own)
+    public: int = 20  # outside networks that never failed, from which a service is public (own)
     header: int = 64  # bytes of an IPv4 packet that says nothing: 20 IP, 20 TCP, 24 options
     header_six: int = 84  # the same of IPv6, whose header has 40
 

@@ -11,7 +11,7 @@ from flowlens.findings.limits import Limits
 from flowlens.findings.ports import CONTROL, named
 from flowlens.findings.rows import NAMED, finding, merge, outcome, table, when, whole, whom
 from flowlens.findings.severity import Grade, grade
-from flowlens.findings.sides import ANSWERED, INSIDE, OURS, REFUSED, TCP, UDP, about, bare
+from flowlens.findings.sides import ANSWERED, INSIDE, OURS, UDP, about, silent
 from flowlens.words import count, noun, proto, service
 
 __all__ = ["SCANS", "chance", "claimed", "probes", "scans"]
@@ -32,14 +32,8 @@ def probes(edges: pl.LazyFrame, context: Context) -> pl.LazyFrame:
     reset, an acknowledgement), and its client never got a word from that service in any hour. Who
     opened it must be more than a guess; the ports of traceroute are left out.
     """
-    tcp, udp = (pl.col("protocol") == number for number in (TCP, UDP))
-    header = bare(context.limits)
-    mute = (pl.col("bytes_in") <= header * pl.col("packets_in")) & (
-        pl.col("bytes_out") <= header * pl.col("packets_out")
-    )
-    silent = REFUSED | (pl.col("packets_in") == 0) | (tcp & mute)
-    tracing = udp & pl.col("server_port").is_between(*TRACED)
-    kept = silent.fill_null(value=False) & ~tracing.fill_null(value=False)
+    tracing = (pl.col("protocol") == UDP) & pl.col("server_port").is_between(*TRACED)
+    kept = silent(context.limits) & ~tracing.fill_null(value=False)
     sure = pl.col("orientation") != "guess"
     tried = edges.filter(OURS, kept, sure, pl.col("server").is_not_null())
     columns = ["hour", *THREAD, "connections", "first_seen", "expected", "inside", "about"]
@@ -82,9 +76,9 @@ def scans(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
 
     Technique: T1046 (network service discovery).
 
-    It cannot see scans by outsiders that the network does not answer (Internet noise; `exposed`
-    tells what answers), half of a scan whose windows were skipped, scans of hosts and ports
-    that all answer in content, or fewer than `slow_servers` tries a day.
+    It cannot see scans by outsiders (Internet noise; `probed` tells who was answered), half of a
+    scan whose windows were skipped, scans of hosts and ports that all answer in content, or fewer
+    than `slow_servers` tries a day.
 
     Args:
         edges: a table of schema EDGES.

@@ -128,6 +128,12 @@ KINDS = {
     "lateral movement": Kind("A new way between two internal hosts"),
     "long connection": Kind("A connection that stayed open for long", 1),
     "port scan": Kind("Many ports tried on one host"),
+    "probed": Kind(
+        "A service that answered outsiders who had probed before",
+        3,
+        "Read what the service said to them, and its own log of that time; if it need not answer "
+        "the outside, close its port to all but its callers.",
+    ),
     "region": Kind(
         "AWS in a Region that was not used before",
         1,

@@ -70,6 +70,16 @@ TARGET: dict[str, Any] = {"server": "10.0.2.8", "destination": "db", "server_por
 SSH: dict[str, Any] = {"server_port": 22, "bytes_in": 40_000, "packets_in": 40}
 
 
+KNOCKER: dict[str, Any] = {**OUTER, "destination_kind": "inside", "destination": "web"}
+DOOR: dict[str, Any] = {**OUTER, "server_port": 8080, "bytes_in": 50_000, "packets_in": 60}
+
+
+def knock(n: int, **change: Any) -> dict[str, Any]:
+    """Return a try of an outsider at which nothing was said."""
+    place = {"server": f"10.0.2.{n % 3}", "server_port": 1_000 + n}
+    return refused(n / 10, **{**KNOCKER, **place, **change})
+
+
 def port(n: int) -> dict[str, Any]:
     return refused(n / 100, server="10.0.2.8", server_port=1_000 + n)
 
@@ -305,6 +315,32 @@ CASES = [
             ],
             "the web": [inner(0, **{**SSH, "server_port": 443}, **OUTER)],
             "somebody inside": [inner(0, **SSH)],
+        },
+    ),
+    Case(
+        "probed", "T1190", [*many(9, knock), inner(2, **DOOR)],
+        {
+            "knocking that nobody answers, of thousands": many(
+                200, lambda n: knock(n, client=f"198.51.100.{n}")
+            ),
+            "a public service": [
+                *many(9, knock), inner(2, **DOOR),
+                *many(25, lambda n: inner(1, **{**DOOR, "client": f"192.88.{n}.7"})),
+            ],
+            "the web": [*many(9, knock), inner(2, **{**DOOR, "server_port": 443})],
+            "a partner some of whose services are down": [*many(3, knock), inner(2, **DOOR)],
+            "a monitor that is answered as often": [
+                *many(9, knock), *many(9, lambda n: inner(n / 10, **{**DOOR, "server_port": n + 9}))
+            ],
+            "a client of old": [inner(0, **DOOR), *many(9, knock), inner(2, **DOOR)],
+            "somebody else's door": [
+                *many(9, knock), inner(2, **{**DOOR, "client": "203.0.113.70"})
+            ],
+            "a door that is declared": [*many(9, knock), inner(2, **DOOR, **YES)],
+            "a week later": [*many(9, knock), inner(200, **DOOR)],
+            "SYN and SYN-ACK alone": [
+                *many(9, knock), inner(2, **{**DOOR, "bytes_in": 60, "packets_in": 1})
+            ],
         },
     ),
     Case(

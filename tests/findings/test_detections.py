@@ -30,6 +30,7 @@ MADE_BY = {
     "let_in": ("let-in",),
     "breakage": ("breakage",),
     "exposed": ("exposed",),
+    "probed": ("probed",),
     "threats": ("threat",),
     "foreign_dns": ("foreign-dns", "dns-tunnel"),
     "bypass": ("bypass",),

@@ -9,13 +9,15 @@ from flowlens.expected import baseline
 from flowlens.findings import Context, findings
 from flowlens.findings.brute import brute_force
 from flowlens.findings.lateral import lateral
+from flowlens.findings.outsiders import probed
 from flowlens.findings.regions import regions
 from flowlens.findings.scans import chance, scans
 from flowlens.findings.silence import silence
 from flowlens.tables import COVERAGE, FINDINGS, empty
-from tests.findings.cases import AFAR, LOGIN, S3, SSH
+from tests.findings.cases import AFAR, DOOR, LOGIN, OUTER, S3, SSH, knock
 from tests.findings.conftest import START, edge, frame, inner, refused
 
+TIMES = ("hour", "first_seen", "last_seen")
 TRIES = [n * 5 for n in range(60)]
 TARGET: dict[str, Any] = {"server": "10.0.2.8", "server_port": 22, "packets": 15}
 
@@ -126,6 +128,56 @@ def test_a_guessed_door_that_is_open_is_one_finding() -> None:
     (row,) = findings(frame([inner(0, **LOGIN, **outer)])).to_dicts()
     assert row["kind"] == "brute-force"
     assert "(also: it answers the outside)" in row["text"]
+
+
+def test_what_probed_is_named_with_all_that_passed() -> None:
+    """A prober that was answered is one finding whose numbers are those of its whole network."""
+    rows = [*(knock(n) for n in range(9)), inner(2, **DOOR), inner(3, **SSH, **OUTER)]
+    rows += [knock(n, client=f"192.88.{n}.1") for n in range(50)]  # the rest of the Internet
+    first, second = findings(frame(rows)).sort("server_port").to_dicts()
+    assert (first["kind"], second["kind"]) == ("probed", "probed")
+    assert "it answers the outside" in first["text"]  # of SSH
+    numbers = second["numbers"]
+    assert (numbers["servers"], numbers["ports"], numbers["tries"]) == (3, 9, 9)
+    assert (numbers["records"], numbers["rejected"], numbers["peak"]) == (13, 9, 50_000)
+    assert second["text"].startswith(
+        "198.51.100.7 outside (198.51.100.0/24) tried 9 ports of 3 hosts here without a word said, "
+        "9 connections, and later got 50 kB from db (10.0.2.8) tcp/8080: "
+    )
+    assert second["evidence"]["filter"].startswith("addr = 198.51.100.0/24 and ((start >= ")
+
+
+@pytest.mark.parametrize(("got", "level"), [(50_000, "medium"), (3_000, "low")])
+def test_a_greeting_is_what_scanners_get(got: int, level: str) -> None:
+    """Who is answered no more than a banner or a handshake is next to noise."""
+    rows = [*(knock(n) for n in range(9)), inner(2, **{**DOOR, "bytes_in": got, "packets_in": 9})]
+    assert probed(frame(rows).lazy(), Context())["severity"].to_list() == [level]
+
+
+def test_neighbours_probe_together() -> None:
+    """Nine addresses of one /24 that try one service each are one prober, however slow."""
+    rows = [knock(n, client=f"198.51.100.{n + 20}") for n in range(9)]
+    rows = [row | {key: row[key] + timedelta(hours=9 * n) for key in TIMES}
+            for n, row in enumerate(rows)]  # fmt: skip
+    (row,) = probed(frame([*rows, inner(90, **DOOR)]).lazy(), Context()).to_dicts()
+    assert (row["numbers"]["clients"], row["numbers"]["tries"]) == (10, 9)
+
+
+def test_outsiders_after_the_learning_time_are_told_by_the_service() -> None:
+    """New outsiders at a known door, and those that nobody answers, are nothing; a new door is."""
+    learn = START + timedelta(hours=24)
+
+    def found(*rows: dict[str, Any]) -> list[str]:
+        judged = baseline.compare(frame([edge(0), *rows]), learn)
+        return findings(judged, Context(learn_until=learn))["text"].to_list()
+
+    callers = [inner(30, **{**DOOR, "client": f"192.88.{n}.7"}) for n in range(60)]
+    assert found(*(knock(300 + n) for n in range(60))) == []
+    assert found(inner(1, **DOOR), *callers) == []
+    (text,) = found(*callers)
+    assert text.startswith(
+        "db answers tcp/8080 to the outside, which nothing told before: 60 addresses sent 120 kB "
+    )
 
 
 def test_a_server_that_broke_for_all_is_one_finding() -> None:
