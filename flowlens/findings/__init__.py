@@ -22,6 +22,7 @@ from flowlens.findings.quote import quote
 from flowlens.findings.refusals import breakage, let_in
 from flowlens.findings.regions import regions
 from flowlens.findings.scans import claimed, found, scanned, scans
+from flowlens.findings.schedule import off_schedule
 from flowlens.findings.services import (
     bypass,
     cleartext,
@@ -65,6 +66,7 @@ DETECTIONS: tuple[Detection, ...] = (
     spam,
     odd_protocols,
     floods,
+    off_schedule,
     silence,
 )
 

@@ -10,10 +10,11 @@ from flowlens.findings import rita
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.ports import PLAIN
+from flowlens.findings.retries import again, excuse, retries
 from flowlens.findings.rows import SERVICE, finding, merge, outcome, table, when, where, whole, whom
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import ABOUT, OURS, OUTSIDE, REFUSED, UDP, about
-from flowlens.findings.starts import PAIR, events
+from flowlens.findings.starts import PAIR, events, watchers
 from flowlens.words import noun, size
 
 __all__ = ["KIND", "beacons", "beats"]
@@ -46,6 +47,9 @@ def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     schedulers are periodic, too. At least `beats` starts, `beacon_score` and
     `beacon_suspicion` are needed (own thresholds).
 
+    Starts at intervals that double, without an answer, are those of a client whose server is gone
+    (`retries`); they weigh less, and it is said.
+
     In the mode "rita" it is RITA's score over each pair of addresses and day, and nothing else.
 
     Technique: T1071 (application layer protocol); T1571 on ports other than the web's.
@@ -76,9 +80,12 @@ def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         found = _rita(seen, limits)
         keys = ["client", "server"]
     else:
-        found = beats(seen.join(named, on=PAIR, nulls_equal=True), limits)
+        called = seen.join(named, on=PAIR, nulls_equal=True)
+        found = beats(called, limits)
         found = found.join(_reach(edges, wanted), on=BEAT, how="left", nulls_equal=True)
         found = _suspicious(found, limits)
+        more = retries(called.join(found, on=BEAT, how="semi", nulls_equal=True), limits, BEAT)
+        found = found.join(more.drop("starts"), on=BEAT, how="left", nulls_equal=True)
         keys = BEAT
     if found.is_empty():
         return table([])
@@ -134,16 +141,7 @@ def _candidates(edges: pl.LazyFrame, limits: Limits, *, everything: bool) -> pl.
         .filter("often", pl.col("rate") < limits.strobe)
         .select(beat)
     )
-    # One observer a pair: what two interfaces wrote down of a start is one start.
-    return (
-        left.join(kept, on=beat, how="semi", nulls_equal=True)
-        .group_by(*BEAT, "server", "observer")
-        .agg(pl.sum("records"))
-        .sort("records", "observer", descending=[True, False], nulls_last=True)
-        .unique([*BEAT, "server"], keep="first", maintain_order=True)
-        .drop("records")
-        .collect(engine="streaming")
-    )
+    return watchers(left.join(kept, on=beat, how="semi", nulls_equal=True), [*BEAT, "server"])
 
 
 def _reach(edges: pl.LazyFrame, wanted: pl.DataFrame) -> pl.DataFrame:
@@ -213,7 +211,10 @@ def _rita(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
     told = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
     best = told.filter(pl.col("score") >= limits.rita_score).sort("client", "server", "score")
     return best.unique(["client", "server"], keep="last", maintain_order=True).with_columns(
-        pl.col("tries").cast(pl.UInt64), suspicion=pl.col("score"), clock=pl.lit(value=False)
+        pl.col("tries").cast(pl.UInt64),
+        suspicion=pl.col("score"),
+        clock=pl.lit(value=False),
+        retries=pl.lit(None, pl.UInt64),
     )
 
 
@@ -221,7 +222,7 @@ def _rows(
     edges: pl.LazyFrame, found: pl.DataFrame, context: Context, keys: list[str]
 ) -> pl.DataFrame:
     """Return a finding for each beat; clients of one owner are one."""
-    measured = ["tries", "period", "jitter", "score", "suspicion", "clock"]
+    measured = ["tries", "period", "jitter", "score", "suspicion", "clock", "retries"]
     told = found.select(*keys, *measured)
     these = edges.filter(OURS, OUTSIDE, ~REFUSED).join(
         told.lazy(), on=keys, how="inner", nulls_equal=True
@@ -241,12 +242,13 @@ def _rows(
 
 def _finding(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Return one finding."""
-    numbers = {name: row[name] for name in ("tries", "period", "jitter", "score")}
+    numbers = {name: row[name] for name in ("tries", "period", "jitter", "score", "retries")}
+    row = {**row, "starts": row["tries"]}
     mode = "RITA's score" if context.beacon == "rita" else "score"
     text = (
         f"{whom(row)} called {where(row)} on a beat: {noun(row['tries'], 'start')}, one every "
-        f"{seconds(row['period'])} (MAD {seconds(row['jitter'])}, {mode} {row['score']:.3f}), "
-        f"{size(row['bytes_out'])} {when(row)}, {outcome(row)}"
+        f"{seconds(row['period'])} (MAD {seconds(row['jitter'])}, {mode} {row['score']:.3f})"
+        f"{again(row)}, {size(row['bytes_out'])} {when(row)}, {outcome(row)}"
     )
     port = row["server_port"]
     technique = "T1071" if port in PLAIN or port is None else "T1571"
@@ -263,7 +265,8 @@ def _grade(row: Mapping[str, Any], context: Context) -> Grade:
         told = (0.5, "nobody said what to expect")
     beat = (row["score"], "it keeps a beat")
     clock = [(0.5, "it starts at full minutes as schedulers do")] if row["clock"] else []
-    return grade(row, context, base=0.9, amount=False, factors=[beat, told, *clock])
+    tried = excuse(row, context)
+    return grade(row, context, base=0.9, amount=False, factors=[beat, told, *clock, *tried])
 
 
 def seconds(value: float) -> str:

@@ -34,6 +34,7 @@ KINDS: dict[str, str] = {
     "foreign-dns": "it asks a foreign resolver",
     "bypass": "a VPC endpoint is there and was not used",
     "protocol": "the protocol is unusual",
+    "off-schedule": "it spoke outside its hours",
     "region": "it is in a Region that was not used before",
     "new-port": "the workload never used that port before",
     "breakage": "it worked before and is refused now",

@@ -41,6 +41,7 @@ class Limits:
     beacon_fastest: float = 5.0  # seconds: starts are whole seconds, faster beats are artefacts
     rita_score: float = 0.7  # the score from which RITA calls a beacon (RITA issue 545)
     strobe: int = 86_400  # connections of a pair in a day (RITA)
+    retry_growth: int = 4  # times that an interval must grow in a row: backoff, not chance (own)
 
     # Exfiltration and volume.
     exfil_hour: int = 100_000_000  # bytes to one destination in an hour (Slips)
@@ -78,6 +79,13 @@ class Limits:
     mining_bytes: int = 5_000_000  # bytes of an hour at most
     flood_rate: float = 1_000.0  # packets a second that nobody answers
     flood_packets: int = 60_000  # of them in the hour: a minute's worth
+
+    # Schedules of functions.
+    schedule_days: int = 7  # days on which a function spoke that make a schedule (own)
+    schedule_hours: int = 6  # hours of the day that a schedule has at most (own)
+    schedule_share: float = 0.8  # of the days on which it spoke in each of them (own)
+    schedule_apart: int = 2  # hours from all of them: one is what clocks and delays shift
+    schedule_slips: int = 2  # runs of hours outside it, beyond which there is none (own)
 
     # Silence.
     silent_hours: int = 3  # hours without a record, at the end, of what had one in each before

@@ -12,7 +12,7 @@ import polars as pl
 
 from flowlens.words import PORTED
 
-__all__ = ["PAIR", "events"]
+__all__ = ["PAIR", "events", "watchers"]
 
 #: What events are looked up by.
 PAIR = ["client", "server", "server_port", "protocol"]
@@ -55,6 +55,25 @@ def events(records: pl.LazyFrame, pairs: pl.DataFrame) -> pl.DataFrame | None:
         .agg(pl.col("at").min(), pl.col("until").max(), *_sums())
         .sort(*PAIR, "at", "client_port", "observer")
         .drop("event", "client_port", "observer")
+    )
+
+
+def watchers(edges: pl.LazyFrame, keys: Sequence[str] = PAIR) -> pl.DataFrame:
+    """Return `keys` and one ``observer`` each, that with the most records.
+
+    What two interfaces wrote down of a start is one start.
+
+    Args:
+        edges: a table of schema EDGES.
+        keys: what is watched.
+    """
+    return (
+        edges.group_by(*keys, "observer")
+        .agg(pl.sum("records"))
+        .sort("records", "observer", descending=[True, False], nulls_last=True)
+        .unique(keys, keep="first", maintain_order=True)
+        .drop("records")
+        .collect(engine="streaming")
     )
 
 

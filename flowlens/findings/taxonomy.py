@@ -127,6 +127,12 @@ KINDS = {
     "host sweep": Kind("One port tried on many hosts"),
     "lateral movement": Kind("A new way between two internal hosts"),
     "long connection": Kind("A connection that stayed open for long", 1),
+    "off schedule": Kind(
+        "A function that spoke outside its hours",
+        2,
+        "Look in the log of each candidate function for an invocation at that time, and in "
+        "CloudTrail for who invoked it.",
+    ),
     "port scan": Kind("Many ports tried on one host"),
     "probed": Kind(
         "A service that answered outsiders who had probed before",

@@ -80,6 +80,11 @@ def knock(n: int, **change: Any) -> dict[str, Any]:
     return refused(n / 10, **{**KNOCKER, **place, **change})
 
 
+def nightly(days: int) -> Rows:
+    """Return what a function does that is run at two o'clock every night."""
+    return many(days, lambda n: edge(24 * n + 2))
+
+
 def port(n: int) -> dict[str, Any]:
     return refused(n / 100, server="10.0.2.8", server_port=1_000 + n)
 
@@ -409,6 +414,22 @@ CASES = [
             "the same over an hour": [edge(0, 3_540, **FLOOD)],
             "metrics inside": [inner(0, **FLOOD)],
             "a declared load test": [edge(0, **FLOOD, **YES)],
+        },
+    ),
+    Case(
+        "off-schedule", "T1648", [*nightly(9), edge(5 * 24 + 14, server="203.0.113.66")],
+        {
+            "a clock that went back": [*nightly(7), *many(7, lambda n: edge(24 * n + 171))],
+            "a run that took an hour more": [*nightly(9), edge(5 * 24 + 3)],
+            "a function that users call": many(9, lambda n: edge(24 * n + n * 7 % 24)),
+            "one that always runs": many(240, edge),
+            "one whose hours slip every other day": [
+                *nightly(9), *many(4, lambda n: edge(48 * n + 14))
+            ],
+            "a week that is not over": [*nightly(5), edge(2 * 24 + 14)],
+            "a host": [
+                row | {"client_kind": "ec2"} for row in (*nightly(9), edge(5 * 24 + 14))
+            ],
         },
     ),
     Case(

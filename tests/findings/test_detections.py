@@ -38,6 +38,7 @@ MADE_BY = {
     "spam": ("spam",),
     "odd_protocols": ("protocol",),
     "floods": ("flood",),
+    "off_schedule": ("off-schedule",),
     "silence": ("gap", "skipped", "switched-off"),
 }
 BY_KIND = {kind: detection for detection in DETECTIONS for kind in MADE_BY[detection.__name__]}
