@@ -14,7 +14,7 @@ from flowlens.findings.regions import regions
 from flowlens.findings.scans import chance, scans
 from flowlens.findings.silence import silence
 from flowlens.tables import COVERAGE, FINDINGS, empty
-from tests.findings.cases import AFAR, DOOR, LOGIN, OUTER, S3, SSH, knock
+from tests.findings.cases import AFAR, DOOR, LOGIN, NO, OUTER, S3, SSH, YES, knock
 from tests.findings.conftest import START, edge, frame, inner, refused
 
 TIMES = ("hour", "first_seen", "last_seen")
@@ -216,3 +216,46 @@ def test_a_move_and_the_home_of_global_services_weigh_less() -> None:
     home = regions(frame([old, edge(30, **S3)]).lazy(), learn)
     assert home["severity"].to_list() == ["info"]
     assert "global services answer from there" in home["text"][0]
+
+
+def named(at: float, name: str, who: str = "orders", **change: Any) -> dict[str, Any]:
+    """Return a request of a workload to a host with a name."""
+    where = {"destination": name, "destination_kind": "domain", "client_owner": [who]}
+    return edge(at, **{"bytes_out": 2_000_000, **where, **change})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words", "level"),
+    [
+        (
+            named(0, "api.partner.co.uk"), "files.partner.co.uk",
+            "it is expected at other hosts of partner.co.uk", "medium",
+        ),
+        (
+            named(0, "api.partner.co.uk", "invoices"), "files.partner.co.uk",
+            "another workload is expected at other hosts of partner.co.uk", "medium",
+        ),
+        (named(0, "api.partner.co.uk"), "partner.example.co.uk", None, "high"),  # another's
+        (named(0, "us.github.io"), "them.github.io", None, "high"),  # anybody may register there
+        (named(0, "a.s3.amazonaws.com"), "b.s3.amazonaws.com", None, "high"),  # or there
+        (named(0, "api.partner.co.uk", action="REJECT"), "files.partner.co.uk", None, "high"),
+    ],
+)  # fmt: skip
+def test_a_new_host_of_a_known_domain_is_less_new(
+    old: dict[str, Any], new: str, words: str | None, level: str
+) -> None:
+    """What is registered by one owner is one place, and what anybody may register below is not."""
+    rows = [edge(0, client_owner=["orders"]), old, named(30, new, server="203.0.113.10")]
+    judged = baseline.compare(frame(rows), START + timedelta(hours=24))
+    (row,) = findings(judged).to_dicts()
+    assert row["severity"] == level
+    assert words is None or words in row["text"]
+    assert ("expected at other hosts" in row["text"]) == bool(words)
+
+
+def test_domains_of_a_document() -> None:
+    """A host beside the declared one is less new than one of a domain that nobody declared."""
+    rows = [named(0, "api.partner.example", **YES), named(1, "files.partner.example", **NO)]
+    strange = [named(0, "api.partner.example", **YES), named(1, "files.other.example", **NO)]
+    levels = [findings(frame(some))["severity"].to_list() for some in (rows, strange)]
+    assert levels == [["medium"], ["high"]]
