@@ -50,6 +50,7 @@ class Limits:
     producer: float = 0.5  # (out - in) / (out + in), the producer/consumer ratio
     volume_z: float = 6.0  # robust z of the logarithm of hourly bytes
     volume_bytes: int = 50_000_000  # bytes of an hour below which no volume is unusual
+    peers: int = 3  # similar workloads from which they are compared with (own)
     history: int = 24  # hours of history without which nothing is unusual
     hoard_bytes: int = 100_000_000  # bytes that came from inside in an hour
 
