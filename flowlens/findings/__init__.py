@@ -9,6 +9,7 @@ import polars as pl
 from flowlens.findings.attempts import once
 from flowlens.findings.beacon import beacons
 from flowlens.findings.brute import brute_force
+from flowlens.findings.bypass import bypass
 from flowlens.findings.context import Context
 from flowlens.findings.exposed import exposed
 from flowlens.findings.floods import floods
@@ -23,13 +24,7 @@ from flowlens.findings.refusals import breakage, let_in
 from flowlens.findings.regions import regions
 from flowlens.findings.scans import claimed, found, scanned, scans
 from flowlens.findings.schedule import off_schedule
-from flowlens.findings.services import (
-    bypass,
-    cleartext,
-    foreign_dns,
-    odd_protocols,
-    spam,
-)
+from flowlens.findings.services import cleartext, foreign_dns, odd_protocols, spam
 from flowlens.findings.severity import LEVELS
 from flowlens.findings.silence import silence
 from flowlens.findings.threats import threats

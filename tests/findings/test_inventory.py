@@ -1,21 +1,39 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from flowlens.findings import Context
+from flowlens.findings.bypass import bypass
 from flowlens.findings.peers import peers
 from flowlens.findings.sides import about
+from flowlens.findings.silence import silence
 from flowlens.findings.volume import exfiltration, volume
 from flowlens.inventory import Capture, Inventory
-from tests.findings.conftest import edge, frame
+from tests.findings.cases import S3
+from tests.findings.conftest import START, edge, frame
 
 SEPARATOR = "\x1f"
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 BIG: dict[str, Any] = {"bytes_out": 30_000_000, "packets_out": 30_000, "bytes_in": 900_000}
 
 
-def inventory(groups: dict[int, str], kind: str = "interface") -> Inventory:
+def ends(*services: str, state: str = "available", vpc: str = "vpc-1") -> dict[str, Any]:
+    """Return the answer about VPC endpoints for some services."""
+    return {
+        "ec2.describe_vpc_endpoints": {
+            "VpcEndpoints": [
+                {"VpcEndpointId": f"vpce-{n}", "VpcId": vpc, "ServiceName": name, "State": state,
+                 "VpcEndpointType": "Gateway"}
+                for n, name in enumerate(services)
+            ]
+        }
+    }  # fmt: skip
+
+
+def inventory(
+    groups: dict[int, str], kind: str = "interface", at: datetime = AT, **calls: Any
+) -> Inventory:
     """Return an account whose interface n, of an instance, has a group."""
     faces = [
         {
@@ -26,8 +44,8 @@ def inventory(groups: dict[int, str], kind: str = "interface") -> Inventory:
         }
         for n, group in groups.items()
     ]  # fmt: skip
-    calls = {"ec2.describe_network_interfaces": {"NetworkInterfaces": faces}}
-    return Inventory.of([Capture(AT, "1", "us-east-1", calls)])
+    calls["ec2.describe_network_interfaces"] = {"NetworkInterfaces": faces}
+    return Inventory.of([Capture(at, "1", "us-east-1", calls)])
 
 
 def own(n: int, at: float = 0, **change: Any) -> dict[str, Any]:
@@ -99,3 +117,58 @@ def test_without_an_inventory_nobody_is_a_peer() -> None:
         found = exfiltration(frame(rows).lazy(), Context(inventory=told))
         assert found["numbers"].struct.field("peers").to_list() == [None, None]
         assert not found["text"].str.contains("similar").any()
+
+
+HOME = "com.amazonaws.us-east-1.s3"
+
+
+@pytest.mark.parametrize(
+    ("answer", "change", "found"),
+    [
+        (ends(HOME), {}, True),  # one that nobody uses
+        (ends("com.amazonaws.us-east-1.dynamodb"), {}, False),  # another service
+        (ends("com.amazonaws.eu-west-1.s3"), {}, False),  # another Region
+        (ends(HOME, vpc="vpc-2"), {}, False),  # another VPC
+        (ends(HOME, state="deleted"), {}, False),
+        (ends("com.amazonaws.vpce.us-east-1.vpce-svc-0a"), {}, False),  # a partner's
+        (ends(HOME), {"path": "gateway endpoint"}, False),  # used
+        (ends(HOME), {"vantage": "middle"}, False),  # whose interface it is, is not known
+        (ends(HOME), {"observer": "eni-7"}, False),  # nor where this one is
+        ({}, {}, False),
+    ],
+)
+def test_an_endpoint_that_nobody_uses(
+    answer: dict[str, Any], change: dict[str, Any], found: bool
+) -> None:
+    """The inventory knows endpoints that no traffic shows, for the VPC of the client."""
+    row = own(0, **{**S3, "path": "nat", **change})
+    told = bypass(frame([row]).lazy(), Context(inventory=inventory({0: "sg-a"}, **answer)))
+    assert told.height == found
+    assert not found or "although vpce-0 of its VPC serves it: 2 kB out" in told["text"][0]
+
+
+@pytest.mark.parametrize(
+    ("later", "told"),
+    [
+        ({0: "sg-a", 1: "sg-a"}, ["low"]),  # still there
+        ({1: "sg-a"}, []),  # deleted
+        (None, []),  # nobody looked
+    ],
+)
+def test_one_interface_that_fell_silent(later: dict[int, str] | None, told: list[str]) -> None:
+    """Alone it is told where a capture after the silence still shows it, and not where it is gone.
+
+    Two of two that were deleted are not called switched off either.
+    """
+    hours = [own(0, at) for at in range(20)] + [own(1, at) for at in range(30)]
+    captures = inventory({0: "sg-a", 1: "sg-a"}).captures
+    if later is not None:
+        captures += inventory(later, at=START + timedelta(hours=26)).captures
+    found = silence(frame(hours).lazy(), Context(inventory=Inventory.of(captures)))
+    assert found["severity"].to_list() == told
+    assert not told or found["text"][0].startswith(
+        "1 interface that had spoken in every hour fell silent between 2026-11-16 20:00 and "
+    )
+    both = [*hours, *(own(n, at) for n in (2, 3) for at in range(30 if n == 3 else 20))]
+    gone = silence(frame(both).lazy(), Context(inventory=Inventory.of(captures)))
+    assert (gone["severity"].to_list() == ["medium"]) == (later is None or 0 in later)
