@@ -11,13 +11,14 @@ from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.ports import PLAIN
 from flowlens.findings.retries import again, excuse, retries
+from flowlens.findings.rhythm import SHAPES, rhythms
 from flowlens.findings.rows import SERVICE, finding, merge, outcome, table, when, where, whole, whom
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import ABOUT, OURS, OUTSIDE, REFUSED, UDP, about
 from flowlens.findings.starts import PAIR, events, watchers
 from flowlens.words import noun, size
 
-__all__ = ["KIND", "beacons", "beats"]
+__all__ = ["KIND", "beacons"]
 
 KIND = "beacon"
 
@@ -26,6 +27,7 @@ BEAT = ["client", "destination", "server_port", "protocol"]
 
 #: How suspicious a beat is by the kind of its destination (0..1), and by what is expected.
 KINDS = {"address": 1.0, "network": 0.8, "domain": 0.6, "named": 0.3, "aws": 0.3}
+PLAINEST = next(iter(SHAPES))
 FOUR = (False,) * 4
 EXPECTED = {"no": 1.0, "unknown": 0.5}
 UNNAMED = 0.8  # an address without a resolver log to look it up in
@@ -33,7 +35,7 @@ ALONE, SOME, MANY = 1.0, 0.7, 0.4  # nobody else of many, of few; others go ther
 CROWD = 5  # workloads that make many
 COMMON = 0.8  # the port of the web
 NTP, CLOCK = 123, 0.1  # the time is asked for on a beat
-SLACK, ON_CLOCK = 2, 0.9  # seconds about a full minute, and the share of starts near one
+SHAPED = 0.7  # a rhythm that is no plain beat: pollers with breaks and pairs of calls have one, too
 
 
 def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -42,7 +44,9 @@ def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     The *score* is regularity × sameness × cover, each 0..1, over the starts of connections
     (`starts.events`): 1 - MAD/median of the gaps; 0.6 + 0.4 (1 - MAD/median) of the bytes sent;
     starts × median gap over the observed span. It is normalised by what was observed, never by a
-    day. *Suspicion* is the score × what is expected × who the destination is × who else goes
+    day. Beats with long rests, beats of which some are missed, two intervals in turn and calls that
+    another follows at once have a score of their own (`rhythm.rhythms`), and weigh less.
+    *Suspicion* is the score × what is expected × who the destination is × who else goes
     there × the port (`KINDS` and the constants below it), because NTP, health checks, agents and
     schedulers are periodic, too. At least `beats` starts, `beacon_score` and
     `beacon_suspicion` are needed (own thresholds).
@@ -81,7 +85,7 @@ def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         keys = ["client", "server"]
     else:
         called = seen.join(named, on=PAIR, nulls_equal=True)
-        found = beats(called, limits)
+        found = rhythms(called, BEAT, limits)
         found = found.join(_reach(edges, wanted), on=BEAT, how="left", nulls_equal=True)
         found = _suspicious(found, limits)
         more = retries(called.join(found, on=BEAT, how="semi", nulls_equal=True), limits, BEAT)
@@ -90,41 +94,6 @@ def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     if found.is_empty():
         return table([])
     return _rows(edges, found, context, keys)
-
-
-def beats(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    """Score the events of each `BEAT`.
-
-    Args:
-        seen: `BEAT`, ``at`` and ``bytes_out``, one row an event.
-        limits: how many starts are enough.
-
-    Returns:
-        `BEAT`, ``tries`` (starts in different seconds), ``period``, ``jitter`` (seconds),
-        ``score``, and ``clock``: whether nearly all starts are at full minutes.
-    """
-    one = seen.group_by(*BEAT, "at").agg(pl.sum("bytes_out")).sort(*BEAT, "at")
-    gaps = pl.col("at").diff().drop_nulls()
-    sent = pl.col("bytes_out").cast(pl.Float64)
-    told = one.group_by(BEAT, maintain_order=True).agg(
-        tries=pl.len().cast(pl.UInt64),
-        span=(pl.col("at").max() - pl.col("at").min()).cast(pl.Float64),
-        period=gaps.median(),
-        jitter=(gaps - gaps.median()).abs().median(),
-        usual=sent.median(),
-        change=(sent - sent.median()).abs().median(),
-        clock=((pl.col("at") + SLACK) % 60 <= 2 * SLACK).mean() >= ON_CLOCK,
-    )
-    regular = (1 - pl.col("jitter") / pl.col("period")).clip(0, 1)
-    same = (1 - pl.col("change") / pl.col("usual")).fill_nan(0).clip(0, 1)
-    cover = (pl.col("tries") * pl.col("period") / pl.col("span")).clip(0, 1)
-    enough = (pl.col("tries") >= limits.beats) & (pl.col("period") >= limits.beacon_fastest)
-    return (
-        told.filter(enough)
-        .with_columns(score=(regular * (0.6 + 0.4 * same) * cover).round(3))
-        .filter(pl.col("score") >= limits.beacon_score)
-        .select(*BEAT, "tries", "period", "jitter", "score", "clock")
-    )
 
 
 def _candidates(edges: pl.LazyFrame, limits: Limits, *, everything: bool) -> pl.DataFrame:
@@ -177,6 +146,7 @@ def _suspicious(found: pl.DataFrame, limits: Limits) -> pl.DataFrame:
         pl.when(blind).then(UNNAMED).otherwise(kind),
         rare,
         pl.when(time).then(CLOCK).otherwise(web.otherwise(1.0)).fill_null(1.0),
+        pl.when((pl.col("shape") != PLAINEST) | pl.col("echoes")).then(SHAPED).otherwise(1.0),
     )
     suspicion = pl.col("score")
     for factor in factors:
@@ -214,6 +184,8 @@ def _rita(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
         pl.col("tries").cast(pl.UInt64),
         suspicion=pl.col("score"),
         clock=pl.lit(value=False),
+        shape=pl.lit(PLAINEST),
+        echoes=pl.lit(value=False),
         retries=pl.lit(None, pl.UInt64),
     )
 
@@ -222,7 +194,17 @@ def _rows(
     edges: pl.LazyFrame, found: pl.DataFrame, context: Context, keys: list[str]
 ) -> pl.DataFrame:
     """Return a finding for each beat; clients of one owner are one."""
-    measured = ["tries", "period", "jitter", "score", "suspicion", "clock", "retries"]
+    measured = [
+        "tries",
+        "period",
+        "jitter",
+        "score",
+        "suspicion",
+        "clock",
+        "retries",
+        "shape",
+        "echoes",
+    ]
     told = found.select(*keys, *measured)
     these = edges.filter(OURS, OUTSIDE, ~REFUSED).join(
         told.lazy(), on=keys, how="inner", nulls_equal=True
@@ -246,13 +228,21 @@ def _finding(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
     row = {**row, "starts": row["tries"]}
     mode = "RITA's score" if context.beacon == "rita" else "score"
     text = (
-        f"{whom(row)} called {where(row)} on a beat: {noun(row['tries'], 'start')}, one every "
-        f"{seconds(row['period'])} (MAD {seconds(row['jitter'])}, {mode} {row['score']:.3f})"
+        f"{whom(row)} called {where(row)} on a beat: {noun(row['tries'], 'start')}, "
+        f"{_rhythm(row)} {seconds(row['jitter'])}, {mode} {row['score']:.3f})"
         f"{again(row)}, {size(row['bytes_out'])} {when(row)}, {outcome(row)}"
     )
     port = row["server_port"]
     technique = "T1071" if port in PLAIN or port is None else "T1571"
     return finding(KIND, row, text, _grade(row, context), technique, numbers=numbers)
+
+
+def _rhythm(row: Mapping[str, Any]) -> str:
+    """Return the period in words, up to how far the gaps are off it."""
+    echo = ", some followed by another at once" if row["echoes"] else ""
+    number = "two" if row["shape"] == "turns" else "one"
+    off = "MAD" if row["shape"] in {PLAINEST, "rests"} else "mostly off by"
+    return f"{number} every {seconds(row['period'])}{SHAPES[row['shape']]}{echo} ({off}"
 
 
 def _grade(row: Mapping[str, Any], context: Context) -> Grade:
