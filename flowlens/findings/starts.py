@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from flowlens.findings.evidence import among
+from flowlens.records import narrowed
 from flowlens.words import PORTED
+from flowlens_parsers.batch import MANY
 
 __all__ = ["PAIR", "events", "watchers"]
 
@@ -42,7 +45,7 @@ def events(records: pl.LazyFrame, pairs: pl.DataFrame) -> pl.DataFrame | None:
     if not set(names) >= NEEDED or schema.get("merged") == pl.UInt64():
         return None
     wanted = pairs.select(*PAIR, "observer").unique()
-    rows = _rows(records, names, wanted.lazy()).collect(engine="streaming")
+    rows = _rows(_near(records, wanted), names, wanted.lazy()).collect(engine="streaming")
     tuples = [*PAIR, "observer", "client_port"]
     quiet = _interval(rows)
     ordered = rows.sort(*tuples, "at", "until", "out", "bytes", "packets")
@@ -75,6 +78,14 @@ def watchers(edges: pl.LazyFrame, keys: Sequence[str] = PAIR) -> pl.DataFrame:
         .drop("records")
         .collect(engine="streaming")
     )
+
+
+def _near(records: pl.LazyFrame, pairs: pl.DataFrame) -> pl.LazyFrame:
+    """Return records read again where they can hold one of the pairs."""
+    ends = [pairs[end].drop_nulls().unique().sort().to_list() for end in ("server", "client")]
+    few = min(ends, key=len)
+    whole = not any(pairs[end].null_count() for end in ("server", "client"))
+    return narrowed(records, among("addr", few)) if whole and few and len(few) <= MANY else records
 
 
 def _rows(records: pl.LazyFrame, names: Sequence[str], pairs: pl.LazyFrame) -> pl.LazyFrame:
