@@ -11,6 +11,7 @@ from flowlens.findings.beacon import beacons
 from flowlens.findings.brute import brute_force
 from flowlens.findings.bypass import bypass
 from flowlens.findings.context import Context
+from flowlens.findings.doors import doors
 from flowlens.findings.exposed import exposed
 from flowlens.findings.floods import floods
 from flowlens.findings.incidents import merged
@@ -41,6 +42,7 @@ DETECTIONS: tuple[Detection, ...] = (
     scans,
     unexpected,
     new_ports,
+    doors,
     regions,
     exfiltration,
     volume,

@@ -60,7 +60,8 @@ def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
 
     It cannot see a beat inside one connection that never rests for an aggregation interval
     (`long_connections` finds those), beats that are slower than the logs are long, jitter beyond
-    about half the period, and, without records, anything: an hour is too coarse.
+    about half the period, beats of which more than half are missed, and, without records,
+    anything: an hour is too coarse.
 
     Args:
         edges: a table of schema EDGES.

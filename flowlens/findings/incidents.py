@@ -36,13 +36,14 @@ KINDS: dict[str, str] = {
     "protocol": "the protocol is unusual",
     "off-schedule": "it spoke outside its hours",
     "region": "it is in a Region that was not used before",
+    "new-door": "it never answered the outside there before",
     "new-port": "the workload never used that port before",
     "breakage": "it worked before and is refused now",
     "unexpected": "nothing declares it",
 }
 
-#: Kinds that are about a service of ours, whoever of the outside called it.
-INWARD = ("brute-force", "probed", "exposed", "unexpected")
+#: What is about a service of ours, whoever of the outside called it.
+EXPLOIT, GUESSED = "T1190", "brute-force"
 
 SAME = ["who", "destination", "server_port", "protocol"]
 
@@ -64,7 +65,9 @@ def merged(found: pl.DataFrame) -> pl.DataFrame:
     """
     rank = {kind: place for place, kind in enumerate(KINDS)}
     order = pl.col("kind").replace_strict(rank, default=len(rank), return_dtype=pl.UInt8)
-    outer = pl.col("owner").is_null() & ~private(pl.col("client")) & pl.col("kind").is_in(INWARD)
+    guessed = (pl.col("kind") == GUESSED) & private(pl.col("server"))
+    inward = (pl.col("technique") == EXPLOIT) | guessed
+    outer = inward & pl.col("owner").is_null() & ~private(pl.col("client"))
     anybody = pl.when(outer).then(pl.lit("\x1foutside"))
     who = pl.coalesce(pl.col("owner").list.join("\x1f"), anybody, "client")
     marked = found.with_columns(who=who, order=order)

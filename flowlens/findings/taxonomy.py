@@ -127,6 +127,7 @@ KINDS = {
     "host sweep": Kind("One port tried on many hosts"),
     "lateral movement": Kind("A new way between two internal hosts"),
     "long connection": Kind("A connection that stayed open for long", 1),
+    "new door": Kind("A service that answers the outside for the first time", 1),
     "off schedule": Kind(
         "A function that spoke outside its hours",
         2,

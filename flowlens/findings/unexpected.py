@@ -8,16 +8,14 @@ import polars as pl
 from flowlens.destinations.registered import registered
 from flowlens.findings.context import Context
 from flowlens.findings.ports import CONTROL
-from flowlens.findings.rows import NAMED, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.rows import finding, incidents, outcome, table, when, where, whom
 from flowlens.findings.severity import grade
-from flowlens.findings.sides import ANSWERED, INSIDE, OURS, OUTSIDER, REFUSED, about, content
-from flowlens.words import noun, service, size
+from flowlens.findings.sides import OURS, OUTSIDER, REFUSED, about
+from flowlens.words import noun, size
 
 __all__ = ["KIND", "unexpected"]
 
 KIND = "unexpected"
-
-PLACE = ["destination", "server_port", "protocol"]
 
 #: What is left of the severity of a new host of a domain at which it, or another, is expected.
 KNOWN, HEARD = 0.4, 0.7
@@ -35,8 +33,7 @@ def unexpected(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     gap of the document than an intruder. A new host of a registered domain (`registered`) at whose
     other hosts the document or the baseline expects the workload, or else another, is less new.
 
-    Outsiders are never the same ones twice, so what they reach is told by the service: one finding
-    for each of ours that answers them, with content, and answered none in the learning time.
+    What outsiders open is left to `doors`: they are never the same ones twice.
 
     Technique: T1048 (exfiltration over another protocol) where at least `much` bytes left and
     more left than came, else T1071 (application layer protocol).
@@ -52,20 +49,19 @@ def unexpected(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     Returns:
         Rows of FINDINGS in the order of their key.
     """
-    odd = edges.filter(expected="no").drop_nulls("server")
-    strange = odd.filter(~OUTSIDER)
+    strange = edges.filter(~OUTSIDER, expected="no").drop_nulls("server")
     reached = about(strange).group_by("destination").agg(workloads=pl.col("about").n_unique())
     rows = list(incidents(strange, several=context.limits.several))
-    opened = _opened(edges, odd, context)
     if not rows:
-        return table(opened)
+        return table([])
     common = dict(reached.collect(engine="streaming").iter_rows())
     known = _familiar(edges, rows)
-    told = [
-        _finding(row, common.get(row["destination"], 1), context, known.get(n))
-        for n, row in enumerate(rows)
-    ]
-    return table([*told, *opened])
+    return table(
+        [
+            _finding(row, common.get(row["destination"], 1), context, known.get(n))
+            for n, row in enumerate(rows)
+        ]
+    )
 
 
 def _familiar(
@@ -92,45 +88,6 @@ def _familiar(
         for (n, row), domain in domains
         if domain in anybody
     }
-
-
-def _opened(edges: pl.LazyFrame, odd: pl.LazyFrame, context: Context) -> list[dict[str, Any]]:
-    """Return a finding for each service that answers outsiders and did not before."""
-    answered = (OUTSIDER, ANSWERED, content(context.limits))
-    new = odd.filter(*answered).select(PLACE).unique()
-    if context.learn_until is not None:
-        early = edges.filter(*answered, pl.col("first_seen") < context.learn_until)
-        new = new.join(early.select(PLACE), on=PLACE, how="anti", nulls_equal=True)
-    doors = new.collect(engine="streaming")
-    if doors.is_empty():
-        return []
-    # What the filter of a crowd cannot name is not left out of its numbers either.
-    near = edges.filter(INSIDE).join(doors.lazy(), on=PLACE, how="semi", nulls_equal=True)
-    callers = pl.col("client").filter(*answered).unique()
-    crowds = near.group_by(PLACE).agg(callers=callers, crowd=callers.len() > NAMED)
-    told = near.join(crowds, on=PLACE, nulls_equal=True)
-    named = told.filter(pl.col("crowd") | pl.col("client").is_in("callers"))
-    rows = incidents(named.drop("callers", "crowd"), PLACE)
-    return [_open(row, context) for row in rows]
-
-
-def _open(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Return a finding of a service that answers outsiders."""
-    many = len(row["clients"]) > NAMED
-    target = row["destination"] or row["server"]
-    who = noun(len(row["clients"]), "address", "addresses")
-    text = (
-        f"{target} answers {service(row['protocol'], row['server_port'])} to the outside, which "
-        f"nothing told before: {row['clients'][0] if len(row['clients']) == 1 else who} sent "
-        f"{size(row['bytes_out'])} and got {size(row['bytes_in'])} {when(row)}, {outcome(row)}"
-    )
-    told = {**row, "client_owner": None, **({"open": ("clients",)} if many else {})}
-    why = (1.0, "it answered nobody outside in the learning time")
-    if context.learn_until is None:
-        why = (1.0, "nothing declares it")
-    graded = grade(row, context, base=0.3, amount=False, kind=False, factors=[why])
-    key = (target, row["server_port"], row["protocol"])
-    return finding(KIND, told, text, graded, "T1190", key=key)
 
 
 def _finding(

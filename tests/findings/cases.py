@@ -165,6 +165,23 @@ CASES = [
         learn=24,
     ),
     Case(
+        "new-door", "T1190", [inner(0), inner(30, **DOOR)],
+        {
+            "a door that was open before": [
+                inner(0, **{**DOOR, "client": "192.88.1.7"}), inner(30, **DOOR)
+            ],
+            "a new host": [edge(0), inner(30, **DOOR)],
+            "knocking": [inner(0), knock(300, server="10.0.2.8")],
+            "SYN and SYN-ACK alone": [
+                inner(0), inner(30, **{**DOOR, "bytes_in": 60, "packets_in": 1})
+            ],
+            "somebody inside": [inner(0), inner(30, server_port=8080)],
+            "a reply whose sides are a guess": [inner(0), inner(30, **DOOR, orientation="guess")],
+            "a door that is declared": [inner(0), inner(30, **DOOR, **YES)],
+        },
+        learn=24,
+    ),
+    Case(
         "region", "T1535", [edge(0, **S3), edge(30, **AFAR)],
         {
             "a Region that another workload used": [

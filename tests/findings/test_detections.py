@@ -18,6 +18,7 @@ MADE_BY = {
     "scans": ("port-scan", "host-sweep", "slow-scan"),
     "unexpected": ("unexpected",),
     "new_ports": ("new-port",),
+    "doors": ("new-door",),
     "regions": ("region",),
     "exfiltration": ("exfiltration",),
     "volume": ("volume",),

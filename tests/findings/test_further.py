@@ -164,20 +164,23 @@ def test_neighbours_probe_together() -> None:
 
 
 def test_outsiders_after_the_learning_time_are_told_by_the_service() -> None:
-    """New outsiders at a known door, and those that nobody answers, are nothing; a new door is."""
+    """New outsiders are no finding each; a new door is one, and many doors of one place as well."""
     learn = START + timedelta(hours=24)
 
     def found(*rows: dict[str, Any]) -> list[str]:
-        judged = baseline.compare(frame([edge(0), *rows]), learn)
+        judged = baseline.compare(frame([inner(0), *rows]), learn)
         return findings(judged, Context(learn_until=learn))["text"].to_list()
 
     callers = [inner(30, **{**DOOR, "client": f"192.88.{n}.7"}) for n in range(60)]
     assert found(*(knock(300 + n) for n in range(60))) == []
-    assert found(inner(1, **DOOR), *callers) == []
     (text,) = found(*callers)
     assert text.startswith(
-        "db answers tcp/8080 to the outside, which nothing told before: 60 addresses sent 120 kB "
+        "db answers tcp/8080 to the outside for the first time after the learning time: 60 "
+        "addresses sent 120 kB and got 3 MB in 120 records "
     )
+    (many,) = found(*(inner(30, **{**DOOR, "server_port": 40_000 + n}) for n in range(9)))
+    assert many.startswith("db answers 9 ports of tcp to the outside for the first time")
+    assert "low because" in many
 
 
 def test_a_server_that_broke_for_all_is_one_finding() -> None:
