@@ -125,6 +125,12 @@ class Ledger:
         self.total: int | None = None  # bytes of all objects, where each says its size
         self.asked = ""  # the filter by which lines are passed over
 
+    def apart(self) -> "Ledger":
+        """Return a ledger of the same time and progress that another reading may fill."""
+        other = Ledger(self._progress, self._speak)
+        other.window, other.total = self.window, self.total
+        return other
+
     def settle(self, uri: str, entry: Entry) -> None:
         """Take the entry of a reading that is over, unless a more complete one is there."""
         with self._lock:

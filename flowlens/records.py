@@ -1,6 +1,7 @@
 """Records: the flow-log lines of a source as one lazy, typed frame, and an account of the rest."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
@@ -17,7 +18,7 @@ from flowlens.sources.listing import Source
 from flowlens_parsers import FormatError
 from flowlens_parsers.batch import EVERY, LINE
 
-__all__ = ["Ledger", "scan_objects", "scan_records", "scanned"]
+__all__ = ["Ledger", "narrowed", "scan_objects", "scan_records", "scanned"]
 
 
 def scan_records(  # noqa: PLR0913 - the options of every command that reads
@@ -140,3 +141,27 @@ def scan_objects(
 def scanned(records: pl.LazyFrame) -> Scan | None:
     """Return the scan behind a frame of `scan_records`; None once anything was done to it."""
     return getattr(records, "scan", None)
+
+
+def narrowed(records: pl.LazyFrame, where: str) -> pl.LazyFrame:
+    """Return a second reading of records that passes over what cannot be among those of a filter.
+
+    Rows that the filter does not describe may be left in it. What the first reading booked stays
+    as it is. A frame to which anything was done since it was scanned, or that insists on every
+    line, is returned as it is.
+
+    Args:
+        records: What `scan_records` returned.
+        where: A filter (see `flowlens.filters`).
+
+    Raises:
+        UsageError: The filter is wrong.
+    """
+    scan = scanned(records)
+    if scan is None or scan.strict:
+        return records
+    schema = records.collect_schema()
+    more = Asked(where).wanted(schema, Ledger()).clauses
+    wanted = replace(scan.wanted, clauses=(*scan.wanted.clauses, *more))
+    again = replace(scan, wanted=wanted, ledger=scan.ledger.apart())
+    return register_io_source(again.batches, schema=schema, is_pure=True)

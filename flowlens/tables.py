@@ -111,9 +111,14 @@ FINDINGS: dict[str, pl.DataType] = {
             "servers": pl.UInt64,
             "ports": pl.UInt64,  # distinct ports of servers
             "workloads": pl.UInt64,  # owner sets that reach the destination
+            "peers": pl.UInt64,  # similar workloads
+            "peers_there": pl.UInt64,  # of them that reach the destination
+            "peers_alike": pl.UInt64,  # of them that did it in the same hour
             "tries": pl.UInt64,  # connections that the detection counts
+            "retries": pl.UInt64,  # starts of them at intervals that double
             "peak": pl.UInt64,  # bytes of the hour with the most
             "usual": pl.UInt64,  # bytes of the median hour
+            "days": pl.UInt64,  # days of the schedule that a function keeps
             "seconds": pl.UInt64,  # how long one thing lasted
             "period": pl.Float64,  # median seconds between starts
             "jitter": pl.Float64,  # their median absolute deviation, in seconds

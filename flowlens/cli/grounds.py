@@ -32,6 +32,7 @@ def context(job: "Job", edges: pl.DataFrame, records: pl.LazyFrame) -> "Context"
     return Context(
         records=records,
         coverage=job.ledger.coverage(),
+        inventory=job.inventory,
         threats=job.threats,
         learn_until=job.learn_until,
         beacon=job.grounds.beacon,

@@ -9,7 +9,9 @@ import polars as pl
 from flowlens.findings.attempts import once
 from flowlens.findings.beacon import beacons
 from flowlens.findings.brute import brute_force
+from flowlens.findings.bypass import bypass
 from flowlens.findings.context import Context
+from flowlens.findings.doors import doors
 from flowlens.findings.exposed import exposed
 from flowlens.findings.floods import floods
 from flowlens.findings.incidents import merged
@@ -17,17 +19,13 @@ from flowlens.findings.lasting import long_connections, mining
 from flowlens.findings.lateral import lateral
 from flowlens.findings.limits import Limits
 from flowlens.findings.novel import new_ports
+from flowlens.findings.outsiders import probed
 from flowlens.findings.quote import quote
 from flowlens.findings.refusals import breakage, let_in
 from flowlens.findings.regions import regions
 from flowlens.findings.scans import claimed, found, scanned, scans
-from flowlens.findings.services import (
-    bypass,
-    cleartext,
-    foreign_dns,
-    odd_protocols,
-    spam,
-)
+from flowlens.findings.schedule import off_schedule
+from flowlens.findings.services import cleartext, foreign_dns, odd_protocols, spam
 from flowlens.findings.severity import LEVELS
 from flowlens.findings.silence import silence
 from flowlens.findings.threats import threats
@@ -44,6 +42,7 @@ DETECTIONS: tuple[Detection, ...] = (
     scans,
     unexpected,
     new_ports,
+    doors,
     regions,
     exfiltration,
     volume,
@@ -56,6 +55,7 @@ DETECTIONS: tuple[Detection, ...] = (
     let_in,
     breakage,
     exposed,
+    probed,
     threats,
     foreign_dns,
     bypass,
@@ -63,6 +63,7 @@ DETECTIONS: tuple[Detection, ...] = (
     spam,
     odd_protocols,
     floods,
+    off_schedule,
     silence,
 )
 

@@ -10,13 +10,15 @@ from flowlens.findings import rita
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.ports import PLAIN
+from flowlens.findings.retries import again, excuse, retries
+from flowlens.findings.rhythm import SHAPES, rhythms
 from flowlens.findings.rows import SERVICE, finding, merge, outcome, table, when, where, whole, whom
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import ABOUT, OURS, OUTSIDE, REFUSED, UDP, about
-from flowlens.findings.starts import PAIR, events
+from flowlens.findings.starts import PAIR, events, watchers
 from flowlens.words import noun, size
 
-__all__ = ["KIND", "beacons", "beats"]
+__all__ = ["KIND", "beacons"]
 
 KIND = "beacon"
 
@@ -25,6 +27,7 @@ BEAT = ["client", "destination", "server_port", "protocol"]
 
 #: How suspicious a beat is by the kind of its destination (0..1), and by what is expected.
 KINDS = {"address": 1.0, "network": 0.8, "domain": 0.6, "named": 0.3, "aws": 0.3}
+PLAINEST = next(iter(SHAPES))
 FOUR = (False,) * 4
 EXPECTED = {"no": 1.0, "unknown": 0.5}
 UNNAMED = 0.8  # an address without a resolver log to look it up in
@@ -32,7 +35,7 @@ ALONE, SOME, MANY = 1.0, 0.7, 0.4  # nobody else of many, of few; others go ther
 CROWD = 5  # workloads that make many
 COMMON = 0.8  # the port of the web
 NTP, CLOCK = 123, 0.1  # the time is asked for on a beat
-SLACK, ON_CLOCK = 2, 0.9  # seconds about a full minute, and the share of starts near one
+SHAPED = 0.7  # a rhythm that is no plain beat: pollers with breaks and pairs of calls have one, too
 
 
 def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -41,10 +44,15 @@ def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     The *score* is regularity × sameness × cover, each 0..1, over the starts of connections
     (`starts.events`): 1 - MAD/median of the gaps; 0.6 + 0.4 (1 - MAD/median) of the bytes sent;
     starts × median gap over the observed span. It is normalised by what was observed, never by a
-    day. *Suspicion* is the score × what is expected × who the destination is × who else goes
+    day. Beats with long rests, beats of which some are missed, two intervals in turn and calls that
+    another follows at once have a score of their own (`rhythm.rhythms`), and weigh less.
+    *Suspicion* is the score × what is expected × who the destination is × who else goes
     there × the port (`KINDS` and the constants below it), because NTP, health checks, agents and
     schedulers are periodic, too. At least `beats` starts, `beacon_score` and
     `beacon_suspicion` are needed (own thresholds).
+
+    Starts at intervals that double, without an answer, are those of a client whose server is gone
+    (`retries`); they weigh less, and it is said.
 
     In the mode "rita" it is RITA's score over each pair of addresses and day, and nothing else.
 
@@ -52,7 +60,8 @@ def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
 
     It cannot see a beat inside one connection that never rests for an aggregation interval
     (`long_connections` finds those), beats that are slower than the logs are long, jitter beyond
-    about half the period, and, without records, anything: an hour is too coarse.
+    about half the period, beats of which more than half are missed, and, without records,
+    anything: an hour is too coarse.
 
     Args:
         edges: a table of schema EDGES.
@@ -76,48 +85,16 @@ def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         found = _rita(seen, limits)
         keys = ["client", "server"]
     else:
-        found = beats(seen.join(named, on=PAIR, nulls_equal=True), limits)
+        called = seen.join(named, on=PAIR, nulls_equal=True)
+        found = rhythms(called, BEAT, limits)
         found = found.join(_reach(edges, wanted), on=BEAT, how="left", nulls_equal=True)
         found = _suspicious(found, limits)
+        more = retries(called.join(found, on=BEAT, how="semi", nulls_equal=True), limits, BEAT)
+        found = found.join(more.drop("starts"), on=BEAT, how="left", nulls_equal=True)
         keys = BEAT
     if found.is_empty():
         return table([])
     return _rows(edges, found, context, keys)
-
-
-def beats(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    """Score the events of each `BEAT`.
-
-    Args:
-        seen: `BEAT`, ``at`` and ``bytes_out``, one row an event.
-        limits: how many starts are enough.
-
-    Returns:
-        `BEAT`, ``tries`` (starts in different seconds), ``period``, ``jitter`` (seconds),
-        ``score``, and ``clock``: whether nearly all starts are at full minutes.
-    """
-    one = seen.group_by(*BEAT, "at").agg(pl.sum("bytes_out")).sort(*BEAT, "at")
-    gaps = pl.col("at").diff().drop_nulls()
-    sent = pl.col("bytes_out").cast(pl.Float64)
-    told = one.group_by(BEAT, maintain_order=True).agg(
-        tries=pl.len().cast(pl.UInt64),
-        span=(pl.col("at").max() - pl.col("at").min()).cast(pl.Float64),
-        period=gaps.median(),
-        jitter=(gaps - gaps.median()).abs().median(),
-        usual=sent.median(),
-        change=(sent - sent.median()).abs().median(),
-        clock=((pl.col("at") + SLACK) % 60 <= 2 * SLACK).mean() >= ON_CLOCK,
-    )
-    regular = (1 - pl.col("jitter") / pl.col("period")).clip(0, 1)
-    same = (1 - pl.col("change") / pl.col("usual")).fill_nan(0).clip(0, 1)
-    cover = (pl.col("tries") * pl.col("period") / pl.col("span")).clip(0, 1)
-    enough = (pl.col("tries") >= limits.beats) & (pl.col("period") >= limits.beacon_fastest)
-    return (
-        told.filter(enough)
-        .with_columns(score=(regular * (0.6 + 0.4 * same) * cover).round(3))
-        .filter(pl.col("score") >= limits.beacon_score)
-        .select(*BEAT, "tries", "period", "jitter", "score", "clock")
-    )
 
 
 def _candidates(edges: pl.LazyFrame, limits: Limits, *, everything: bool) -> pl.DataFrame:
@@ -134,16 +111,7 @@ def _candidates(edges: pl.LazyFrame, limits: Limits, *, everything: bool) -> pl.
         .filter("often", pl.col("rate") < limits.strobe)
         .select(beat)
     )
-    # One observer a pair: what two interfaces wrote down of a start is one start.
-    return (
-        left.join(kept, on=beat, how="semi", nulls_equal=True)
-        .group_by(*BEAT, "server", "observer")
-        .agg(pl.sum("records"))
-        .sort("records", "observer", descending=[True, False], nulls_last=True)
-        .unique([*BEAT, "server"], keep="first", maintain_order=True)
-        .drop("records")
-        .collect(engine="streaming")
-    )
+    return watchers(left.join(kept, on=beat, how="semi", nulls_equal=True), [*BEAT, "server"])
 
 
 def _reach(edges: pl.LazyFrame, wanted: pl.DataFrame) -> pl.DataFrame:
@@ -179,6 +147,7 @@ def _suspicious(found: pl.DataFrame, limits: Limits) -> pl.DataFrame:
         pl.when(blind).then(UNNAMED).otherwise(kind),
         rare,
         pl.when(time).then(CLOCK).otherwise(web.otherwise(1.0)).fill_null(1.0),
+        pl.when((pl.col("shape") != PLAINEST) | pl.col("echoes")).then(SHAPED).otherwise(1.0),
     )
     suspicion = pl.col("score")
     for factor in factors:
@@ -213,7 +182,12 @@ def _rita(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
     told = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
     best = told.filter(pl.col("score") >= limits.rita_score).sort("client", "server", "score")
     return best.unique(["client", "server"], keep="last", maintain_order=True).with_columns(
-        pl.col("tries").cast(pl.UInt64), suspicion=pl.col("score"), clock=pl.lit(value=False)
+        pl.col("tries").cast(pl.UInt64),
+        suspicion=pl.col("score"),
+        clock=pl.lit(value=False),
+        shape=pl.lit(PLAINEST),
+        echoes=pl.lit(value=False),
+        retries=pl.lit(None, pl.UInt64),
     )
 
 
@@ -221,7 +195,17 @@ def _rows(
     edges: pl.LazyFrame, found: pl.DataFrame, context: Context, keys: list[str]
 ) -> pl.DataFrame:
     """Return a finding for each beat; clients of one owner are one."""
-    measured = ["tries", "period", "jitter", "score", "suspicion", "clock"]
+    measured = [
+        "tries",
+        "period",
+        "jitter",
+        "score",
+        "suspicion",
+        "clock",
+        "retries",
+        "shape",
+        "echoes",
+    ]
     told = found.select(*keys, *measured)
     these = edges.filter(OURS, OUTSIDE, ~REFUSED).join(
         told.lazy(), on=keys, how="inner", nulls_equal=True
@@ -241,16 +225,25 @@ def _rows(
 
 def _finding(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Return one finding."""
-    numbers = {name: row[name] for name in ("tries", "period", "jitter", "score")}
+    numbers = {name: row[name] for name in ("tries", "period", "jitter", "score", "retries")}
+    row = {**row, "starts": row["tries"]}
     mode = "RITA's score" if context.beacon == "rita" else "score"
     text = (
-        f"{whom(row)} called {where(row)} on a beat: {noun(row['tries'], 'start')}, one every "
-        f"{seconds(row['period'])} (MAD {seconds(row['jitter'])}, {mode} {row['score']:.3f}), "
-        f"{size(row['bytes_out'])} {when(row)}, {outcome(row)}"
+        f"{whom(row)} called {where(row)} on a beat: {noun(row['tries'], 'start')}, "
+        f"{_rhythm(row)} {seconds(row['jitter'])}, {mode} {row['score']:.3f})"
+        f"{again(row)}, {size(row['bytes_out'])} {when(row)}, {outcome(row)}"
     )
     port = row["server_port"]
     technique = "T1071" if port in PLAIN or port is None else "T1571"
     return finding(KIND, row, text, _grade(row, context), technique, numbers=numbers)
+
+
+def _rhythm(row: Mapping[str, Any]) -> str:
+    """Return the period in words, up to how far the gaps are off it."""
+    echo = ", some followed by another at once" if row["echoes"] else ""
+    number = "two" if row["shape"] == "turns" else "one"
+    off = "MAD" if row["shape"] in {PLAINEST, "rests"} else "mostly off by"
+    return f"{number} every {seconds(row['period'])}{SHAPES[row['shape']]}{echo} ({off}"
 
 
 def _grade(row: Mapping[str, Any], context: Context) -> Grade:
@@ -263,7 +256,8 @@ def _grade(row: Mapping[str, Any], context: Context) -> Grade:
         told = (0.5, "nobody said what to expect")
     beat = (row["score"], "it keeps a beat")
     clock = [(0.5, "it starts at full minutes as schedulers do")] if row["clock"] else []
-    return grade(row, context, base=0.9, amount=False, factors=[beat, told, *clock])
+    tried = excuse(row, context)
+    return grade(row, context, base=0.9, amount=False, factors=[beat, told, *clock, *tried])
 
 
 def seconds(value: float) -> str:

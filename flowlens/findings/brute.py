@@ -8,10 +8,11 @@ import polars as pl
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.ports import LOGINS, named
+from flowlens.findings.retries import again, retries
 from flowlens.findings.rows import finding, incidents, outcome, table, when, whom
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, INSIDE, OURS, TCP
-from flowlens.findings.starts import events
+from flowlens.findings.starts import events, watchers
 from flowlens.words import noun, service, size
 
 __all__ = ["KIND", "brute_force"]
@@ -35,7 +36,8 @@ def brute_force(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     Technique: T1110 (brute force). Answers GuardDuty's SSH-, RDP- and WinRMBruteForce.
 
     It cannot see guesses that are spread over hosts or days, or made within one connection.
-    Automation that logs in for short commands looks alike, and weighs less where it is declared.
+    Automation that logs in for short commands looks alike, and weighs less where it is declared;
+    so do clients that try again at intervals that double (`retries`) where none succeeded.
 
     Args:
         edges: a table of schema EDGES.
@@ -50,12 +52,15 @@ def brute_force(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     if found.is_empty():
         return table([])
     within = tried.join(found.lazy(), on=TRY, how="semi", nulls_equal=True)
-    opened = _opened(within, found, context)
+    seen = None if context.records is None else events(context.records, watchers(within))
+    told = (
+        None if seen is None or seen.is_empty() else (_opened(seen, limits), retries(seen, limits))
+    )
     ours = list(incidents(within.filter(OURS), ["about", *TARGET, "destination"]))
     theirs = list(incidents(within.filter(~OURS, INSIDE), [*TARGET, "destination"]))
     return table(
-        [_tried(row, opened, context, inner=True) for row in ours]
-        + [_tried(row, opened, context, inner=False) for row in theirs]
+        [_tried(row, told, context, inner=True) for row in ours]
+        + [_tried(row, told, context, inner=False) for row in theirs]
     )
 
 
@@ -72,27 +77,13 @@ def _alike(limits: Limits) -> pl.Expr:
     )
 
 
-def _opened(within: pl.LazyFrame, found: pl.DataFrame, context: Context) -> pl.DataFrame | None:
-    """Return ``client``, ``server``, ``server_port`` and ``bytes`` of what stands out.
-
-    None where there are no records to tell.
-    """
-    if context.records is None:
-        return None
-    observers = (
-        within.group_by(*TRY, "observer").agg(pl.sum("records"))
-        .sort("records", "observer", descending=[True, False])
-        .unique(TRY, keep="first", maintain_order=True)
-        .collect(engine="streaming")
-    )  # fmt: skip
-    seen = events(context.records, observers)
-    if seen is None or seen.is_empty():
-        return None
+def _opened(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Return ``client``, ``server``, ``server_port`` and ``bytes`` of what stands out."""
     moved = pl.col("bytes_out") + pl.col("bytes_in")
     usual = moved.median().over(TRY)
-    late = pl.col("at") >= pl.col("at").sort().get(context.limits.logins // 2).over(TRY)
-    tries = seen.filter(pl.len().over(TRY) > context.limits.logins // 2)
-    success = (moved > context.limits.success_bytes) & (moved > STANDS_OUT * usual) & late
+    late = pl.col("at") >= pl.col("at").sort().get(limits.logins // 2).over(TRY)
+    tries = seen.filter(pl.len().over(TRY) > limits.logins // 2)
+    success = (moved > limits.success_bytes) & (moved > STANDS_OUT * usual) & late
     return (
         tries.filter(success)
         .group_by(TRY)
@@ -102,32 +93,40 @@ def _opened(within: pl.LazyFrame, found: pl.DataFrame, context: Context) -> pl.D
 
 
 def _tried(
-    row: Mapping[str, Any], opened: pl.DataFrame | None, context: Context, *, inner: bool
+    row: Mapping[str, Any],
+    told: tuple[pl.DataFrame, pl.DataFrame] | None,
+    context: Context,
+    *,
+    inner: bool,
 ) -> dict[str, Any]:
-    """Return one finding."""
+    """Return one finding; `told` has what stands out and what was tried again, by pair."""
     port = row["server_port"]
     won = None
-    if opened is not None:
-        hit = opened.filter(
+    if told is not None:
+        same = (
             pl.col("client").is_in(row["clients"]), pl.col("server").is_in(row["servers"]),
             pl.col("server_port") == port,
         )  # fmt: skip
+        hit, more = (frame.filter(*same) for frame in told)
         won = hit["bytes"].max() if hit.height else 0
+        row = {**row, "starts": more["starts"].sum(), "retries": more["retries"].sum()}
     subject = whom(row) if inner or len(row["clients"]) == 1 else _crowd(row)
     target = row["destination"] or row["server"]
     text = (
         f"{subject} tried to log in to {target} {service(row['protocol'], port)} "
         f"{noun(row['connections'], 'time')}, {size(row['bytes_out'])} {when(row)}, "
-        f"{outcome(row)}, {_success(won)}"
+        f"{outcome(row)}{again(row)}, {_success(won)}"
     )
     factors = [(1.0, f"{LOGINS[port]} was tried over and over"), _weight(won)]
     if row["declared"]:
         factors.append((0.2, "it was declared, as automation is"))
+    if again(row) and not won:
+        factors.append((0.3, "it tries again at doubling intervals, as clients do in vain"))
     graded = grade(row, context, amount=False, kind=False, factors=factors)
     key = (row["server"], target, port) if not inner else None
-    numbers = {"tries": row["connections"], "peak": won or None}
-    told = row if inner else {**row, "client_owner": None}
-    return finding(KIND, told, text, graded, "T1110", key=key, numbers=numbers)
+    numbers = {"tries": row["connections"], "peak": won or None, "retries": row.get("retries")}
+    about = row if inner else {**row, "client_owner": None}
+    return finding(KIND, about, text, graded, "T1110", key=key, numbers=numbers)
 
 
 def _crowd(row: Mapping[str, Any]) -> str:

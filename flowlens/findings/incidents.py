@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from flowlens.destinations.paths import private
 from flowlens.findings.severity import LEVELS
 from flowlens.tables import FINDINGS
 
@@ -21,6 +22,7 @@ KINDS: dict[str, str] = {
     "mining": "it looks like mining",
     "dns-tunnel": "it has the shape of a DNS tunnel",
     "beacon": "it is called on a beat",
+    "probed": "it answered outsiders who had probed before",
     "exposed": "it answers the outside",
     "hoarding": "much was gathered",
     "lateral": "it is a step between inside hosts",
@@ -32,17 +34,24 @@ KINDS: dict[str, str] = {
     "foreign-dns": "it asks a foreign resolver",
     "bypass": "a VPC endpoint is there and was not used",
     "protocol": "the protocol is unusual",
+    "off-schedule": "it spoke outside its hours",
     "region": "it is in a Region that was not used before",
+    "new-door": "it never answered the outside there before",
     "new-port": "the workload never used that port before",
     "breakage": "it worked before and is refused now",
     "unexpected": "nothing declares it",
 }
+
+#: What is about a service of ours, whoever of the outside called it.
+EXPLOIT, GUESSED = "T1190", "brute-force"
 
 SAME = ["who", "destination", "server_port", "protocol"]
 
 
 def merged(found: pl.DataFrame) -> pl.DataFrame:
     """Merge findings about the same owners (or client), destination, port and protocol.
+
+    Those of a service of ours that outsiders call are about it, whichever outsider came first.
 
     The most telling kind gives the row, with its id, numbers and evidence; what it leaves open in
     its numbers the others fill. The text says what the others saw, and the severity is the
@@ -56,7 +65,11 @@ def merged(found: pl.DataFrame) -> pl.DataFrame:
     """
     rank = {kind: place for place, kind in enumerate(KINDS)}
     order = pl.col("kind").replace_strict(rank, default=len(rank), return_dtype=pl.UInt8)
-    who = pl.coalesce(pl.col("owner").list.join("\x1f"), "client")
+    guessed = (pl.col("kind") == GUESSED) & private(pl.col("server"))
+    inward = (pl.col("technique") == EXPLOIT) | guessed
+    outer = inward & pl.col("owner").is_null() & ~private(pl.col("client"))
+    anybody = pl.when(outer).then(pl.lit("\x1foutside"))
+    who = pl.coalesce(pl.col("owner").list.join("\x1f"), anybody, "client")
     marked = found.with_columns(who=who, order=order)
     vague = pl.any_horizontal(pl.col(name).is_null() for name in ("who", "server_port", "protocol"))
     alone = vague | (pl.len().over(SAME) == 1)

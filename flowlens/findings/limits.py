@@ -28,6 +28,9 @@ class Limits:
     slow_servers: int = 8  # servers on one port in a day; p < slow_chance against one every 2 days
     slow_chance: float = 1e-6  # chance of as many under the background of the port (SiLK rwscan)
     slow_tries: float = 3.0  # tries of one server from which it is a client that retries (own)
+    probe_lead: int = 4  # services that did not answer beyond those that did: TRW's 4^4 > 99
+    probe_days: int = 7  # days from a try that failed to the answer that follows (own)
+    public: int = 20  # outside networks that never failed, from which a service is public (own)
     header: int = 64  # bytes of an IPv4 packet that says nothing: 20 IP, 20 TCP, 24 options
     header_six: int = 84  # the same of IPv6, whose header has 40
 
@@ -38,6 +41,7 @@ class Limits:
     beacon_fastest: float = 5.0  # seconds: starts are whole seconds, faster beats are artefacts
     rita_score: float = 0.7  # the score from which RITA calls a beacon (RITA issue 545)
     strobe: int = 86_400  # connections of a pair in a day (RITA)
+    retry_growth: int = 4  # times that an interval must grow in a row: backoff, not chance (own)
 
     # Exfiltration and volume.
     exfil_hour: int = 100_000_000  # bytes to one destination in an hour (Slips)
@@ -46,6 +50,7 @@ class Limits:
     producer: float = 0.5  # (out - in) / (out + in), the producer/consumer ratio
     volume_z: float = 6.0  # robust z of the logarithm of hourly bytes
     volume_bytes: int = 50_000_000  # bytes of an hour below which no volume is unusual
+    peers: int = 3  # similar workloads from which they are compared with (own)
     history: int = 24  # hours of history without which nothing is unusual
     hoard_bytes: int = 100_000_000  # bytes that came from inside in an hour
 
@@ -75,6 +80,13 @@ class Limits:
     mining_bytes: int = 5_000_000  # bytes of an hour at most
     flood_rate: float = 1_000.0  # packets a second that nobody answers
     flood_packets: int = 60_000  # of them in the hour: a minute's worth
+
+    # Schedules of functions.
+    schedule_days: int = 7  # days on which a function spoke that make a schedule (own)
+    schedule_hours: int = 6  # hours of the day that a schedule has at most (own)
+    schedule_share: float = 0.8  # of the days on which it spoke in each of them (own)
+    schedule_apart: int = 2  # hours from all of them: one is what clocks and delays shift
+    schedule_slips: int = 2  # runs of hours outside it, beyond which there is none (own)
 
     # Silence.
     silent_hours: int = 3  # hours without a record, at the end, of what had one in each before

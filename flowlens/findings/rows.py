@@ -214,7 +214,13 @@ def finding(
 
 
 def _opened(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the row as its filter sees it: ports in words only where one port says too little."""
+    """Return the row as its filter sees it: ports in words only where one port says too little.
+
+    Where it is about whole networks of clients, all that passed between them and us is meant.
+    """
+    if "networks" in row:
+        whole = {"clients": row["networks"], "servers": [], "server_port": None, "protocol": None}
+        return {key: value for key, value in row.items() if key != "ports"} | whole
     if row["server_port"] is not None or len(row["ports"]) <= 1 or "open" in row:
         return {key: value for key, value in row.items() if key != "ports" or "open" in row}
     return row

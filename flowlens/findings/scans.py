@@ -9,9 +9,10 @@ import polars as pl
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.ports import CONTROL, named
+from flowlens.findings.retries import again, excuse, retried
 from flowlens.findings.rows import NAMED, finding, merge, outcome, table, when, whole, whom
 from flowlens.findings.severity import Grade, grade
-from flowlens.findings.sides import ANSWERED, INSIDE, OURS, REFUSED, TCP, UDP, about, bare
+from flowlens.findings.sides import ANSWERED, INSIDE, OURS, UDP, about, silent
 from flowlens.words import count, noun, proto, service
 
 __all__ = ["SCANS", "chance", "claimed", "probes", "scans"]
@@ -32,14 +33,8 @@ def probes(edges: pl.LazyFrame, context: Context) -> pl.LazyFrame:
     reset, an acknowledgement), and its client never got a word from that service in any hour. Who
     opened it must be more than a guess; the ports of traceroute are left out.
     """
-    tcp, udp = (pl.col("protocol") == number for number in (TCP, UDP))
-    header = bare(context.limits)
-    mute = (pl.col("bytes_in") <= header * pl.col("packets_in")) & (
-        pl.col("bytes_out") <= header * pl.col("packets_out")
-    )
-    silent = REFUSED | (pl.col("packets_in") == 0) | (tcp & mute)
-    tracing = udp & pl.col("server_port").is_between(*TRACED)
-    kept = silent.fill_null(value=False) & ~tracing.fill_null(value=False)
+    tracing = (pl.col("protocol") == UDP) & pl.col("server_port").is_between(*TRACED)
+    kept = silent(context.limits) & ~tracing.fill_null(value=False)
     sure = pl.col("orientation") != "guess"
     tried = edges.filter(OURS, kept, sure, pl.col("server").is_not_null())
     columns = ["hour", *THREAD, "connections", "first_seen", "expected", "inside", "about"]
@@ -78,13 +73,14 @@ def scans(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     connections to each, where the chance of as many under the background of the port (Poisson;
     what other workloads fail to reach on it, `BACKGROUND` at least) is below `slow_chance`. The
     numbers of ports and servers are Zeek's, over hours instead of five minutes. All of a workload
-    is one finding; `tries` are its connections.
+    is one finding; `tries` are its connections. Tries at intervals that double are those of a
+    client whose servers are gone (`retries`); they weigh less, and it is said.
 
     Technique: T1046 (network service discovery).
 
-    It cannot see scans by outsiders that the network does not answer (Internet noise; `exposed`
-    tells what answers), half of a scan whose windows were skipped, scans of hosts and ports
-    that all answer in content, or fewer than `slow_servers` tries a day.
+    It cannot see scans by outsiders (Internet noise; `probed` tells who was answered), half of a
+    scan whose windows were skipped, scans of hosts and ports that all answer in content, or fewer
+    than `slow_servers` tries a day.
 
     Args:
         edges: a table of schema EDGES.
@@ -122,6 +118,7 @@ def scanned(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
             tried_ports=pl.col("server_port").drop_nulls().unique().sort(),
             protocols=pl.col("protocol").unique().sort(),
             tries=pl.sum("connections"),
+            targets=pl.struct(THREAD).n_unique(),
             within=pl.col("inside").all(),
             permitted=(pl.col("expected") == "yes").all(),
             control=named(CONTROL).any(),
@@ -213,7 +210,30 @@ def found(edges: pl.LazyFrame, flagged: pl.DataFrame, context: Context) -> pl.Da
     )  # fmt: skip
     merged = merge(within.select(edges.collect_schema().names()), ["about"])
     rows = merged.collect(engine="streaming").join(scope, on="about", maintain_order="left")
-    return table([_finding(whole(row), context) for row in rows.iter_rows(named=True)])
+    more = _retried(edges, flagged, context)
+    return table([_finding(whole(row) | more.get(row["about"], {}), context)
+                  for row in rows.iter_rows(named=True)])  # fmt: skip
+
+
+def _retried(
+    edges: pl.LazyFrame, flagged: pl.DataFrame, context: Context
+) -> dict[str, dict[str, int]]:
+    """Return ``starts`` and ``retries`` of workloads that tried each target often, if it is known.
+
+    A scanner tries a target once or twice; the records of those that do are not asked.
+    """
+    often = flagged.filter(pl.col("tries") > context.limits.retry_growth * pl.col("targets"))
+    if often.is_empty() or context.records is None:
+        return {}
+    threads = often.select("about", "threads").explode("threads").unnest("threads")
+    mine = edges.join(
+        threads.lazy().select(THREAD).unique(), on=THREAD, how="semi", nulls_equal=True
+    )
+    told = retried(mine, context).join(
+        threads.select("about", *THREAD).unique(), on=THREAD, nulls_equal=True
+    )
+    sums = told.group_by("about").agg(pl.sum("starts", "retries"))
+    return {row.pop("about"): row for row in sums.to_dicts()}
 
 
 def _finding(row: dict[str, Any], context: Context) -> dict[str, Any]:
@@ -230,10 +250,11 @@ def _finding(row: dict[str, Any], context: Context) -> dict[str, Any]:
         "server": servers[0],
     }
     numbers = {"servers": len(servers), "ports": len(ports), "tries": row["tries"]}
+    numbers["retries"] = row.get("retries")
     slowly = " slowly" if row["kind"] == SLOW else ""
     text = (
         f"{whom(row)}{slowly} tried {_what(told)} without a word said: "
-        f"{noun(row['tries'], 'connection')}, {when(row)}, {outcome(row)}"
+        f"{noun(row['tries'], 'connection')}{again(row)}, {when(row)}, {outcome(row)}"
     )
     key = (sorted(row["client_owner"] or []) or row["client"], f"{row['since']:%Y-%m-%d}")
     return finding(row["kind"], told, text, _grade(row, context), "T1046", key=key, numbers=numbers)
@@ -260,5 +281,6 @@ def _grade(row: Mapping[str, Any], context: Context) -> Grade:
         factors.append((0.05, "it was declared, as of a scanner of one's own"))
     elif row["kind"] == SLOW:
         factors.append((0.8, "it was slow"))
+    factors += excuse(row, context)
     evidence = (0.5, "tried without success")
     return grade(row, context, evidence=evidence, amount=False, kind=False, factors=factors)

@@ -1,4 +1,4 @@
-"""D19, D20, D22, D23 and D25: services that are spoken to in the wrong way."""
+"""D19, D22, D23 and D25: services that are spoken to in the wrong way."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,14 +22,12 @@ from flowlens.findings.sides import (
 )
 from flowlens.words import PROTOCOLS, noun, proto, size
 
-__all__ = ["bypass", "cleartext", "foreign_dns", "odd_protocols", "spam"]
+__all__ = ["cleartext", "foreign_dns", "odd_protocols", "spam"]
 
 USUAL = (1, 6, 17, 58)
 VPN = (47, 50, 51)
 WEB = 80
 FEW = 3  # destinations that are a finding each
-ROUTED = ("internet gateway", "nat")
-ENDPOINT = ("gateway endpoint", "interface endpoint")
 
 
 def foreign_dns(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -210,43 +208,3 @@ def _odd(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
     )
     vpn = (0.4, "VPNs speak it") if number in VPN else (1.0, f"{name} is unusual")
     return finding("protocol", row, text, grade(row, context, base=0.6, factors=[vpn]), "T1095")
-
-
-def bypass(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
-    """Find AWS services that are reached over the Internet although a VPC endpoint is there.
-
-    An endpoint is there where the same logs show the same service reached through one: the
-    service of the address (``pkt-dst-aws-service``) by way of a gateway endpoint, in the same
-    Region where that is known.
-
-    Technique: T1537 (transfer to a cloud account): a policy of the endpoint does not see it.
-
-    It cannot see endpoints that nobody uses, and another Region has none.
-
-    Args:
-        edges: a table of schema EDGES.
-        context: the byte limits.
-
-    Returns:
-        Rows of FINDINGS.
-    """
-    known = pl.col("aws_service").is_not_null()
-    ours = edges.filter(OURS, known, ~REFUSED)
-    served = ours.filter(pl.col("path").is_in(ENDPOINT)).select("aws_service", "region").unique()
-    out = ours.filter(pl.col("path").is_in(ROUTED))
-    found = served.collect(engine="streaming")
-    if found.is_empty():
-        return table([])
-    some = found.lazy().unique()
-    within = out.join(some, on=["aws_service", "region"], how="semi", nulls_equal=True)
-    return table([_direct(row, context) for row in incidents(within, several=FEW)])
-
-
-def _direct(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Return a finding of a bypassed endpoint."""
-    text = (
-        f"{whom(row)} reached {where(row)} over the Internet although a VPC endpoint serves it: "
-        f"{size(row['bytes_out'])} out and {size(row['bytes_in'])} back {when(row)}, {outcome(row)}"
-    )
-    factors = [(0.3, "a mistake of routes more often than theft, paid by the byte")]
-    return finding("bypass", row, text, grade(row, context, factors=factors), "T1537")

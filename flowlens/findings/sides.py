@@ -7,8 +7,8 @@ from flowlens.findings.limits import Limits
 from flowlens.words import SIGHTED
 
 __all__ = [
-    "ABOUT", "ANSWERED", "INSIDE", "LEARNT", "OURS", "OUTSIDE", "REFUSED", "TCP", "UDP",
-    "UNDECLARED", "about", "bare", "content",
+    "ABOUT", "ANSWERED", "INSIDE", "LEARNT", "OURS", "OUTSIDE", "OUTSIDER", "REFUSED", "TCP", "UDP",
+    "UNDECLARED", "about", "bare", "content", "silent",
 ]  # fmt: skip
 
 TCP, UDP = 6, 17
@@ -33,6 +33,9 @@ INSIDE = _INTERNAL | private(pl.col("server")).fill_null(value=False)
 
 #: The server is known, and not of the network.
 OUTSIDE = pl.col("server").is_not_null() & ~INSIDE
+
+#: Somebody who is not ours opened it towards the network.
+OUTSIDER = ~OURS & INSIDE & pl.col("client").is_not_null()
 
 #: The network refused it; a log without actions never says so.
 REFUSED = (pl.col("action") == "REJECT").fill_null(value=False)
@@ -71,6 +74,16 @@ def bare(limits: Limits) -> pl.Expr:
 def content(limits: Limits) -> pl.Expr:
     """Return whether the server sent content: more than headers hold."""
     return pl.col("bytes_in") > bare(limits) * pl.col("packets_in")
+
+
+def silent(limits: Limits) -> pl.Expr:
+    """Return whether nothing was said: refused, never answered, or TCP of bare packets alone."""
+    header = bare(limits)
+    mute = (pl.col("bytes_in") <= header * pl.col("packets_in")) & (
+        pl.col("bytes_out") <= header * pl.col("packets_out")
+    )
+    told = REFUSED | (pl.col("packets_in") == 0) | ((pl.col("protocol") == TCP) & mute)
+    return told.fill_null(value=False)
 
 
 def about(edges: pl.LazyFrame) -> pl.LazyFrame:

@@ -10,7 +10,7 @@ import polars as pl
 from flowlens.findings.context import Context
 from flowlens.findings.identity import identity
 from flowlens.findings.rows import table
-from flowlens.tables import FINDINGS
+from flowlens.tables import FINDINGS, TIME
 from flowlens.words import noun, span
 
 __all__ = ["silence"]
@@ -18,6 +18,7 @@ __all__ = ["silence"]
 HOUR = timedelta(hours=1)
 STOPPED = 0.3  # the share of interfaces that stop together when a flow log is switched off
 LEAST = 2
+CALL = "ec2.describe_network_interfaces"
 
 
 def silence(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -26,11 +27,15 @@ def silence(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     A *gap* is a run of whole hours, between the first and the last, in which no interface recorded
     anything or said that it was idle (NODATA). *Skipped* windows (SKIPDATA) AWS lost.
     *Switched off*: of the interfaces that had records in `regular_hours` hours in a row, two or
-    more, and 30 % of all, had their last one in the same hour, `silent_hours` before the end.
+    more, and 30 % of all, had their last one in the same hour, `silent_hours` before the end. With
+    an inventory one that a later capture does not show was deleted, and is left out; one that a
+    capture of `silent_hours` later still shows is enough alone, because an interface that is idle
+    says so (NODATA).
 
     Technique: T1562.008 (disable or modify cloud logs); none for skipped windows.
 
-    It cannot tell one interface that was deleted from one whose flow log was, and leaves it.
+    It cannot tell one interface that was deleted from one whose flow log was, and leaves it, where
+    no later capture of an inventory shows it. That of an instance that was stopped looks the same.
 
     Args:
         edges: a table of schema EDGES.
@@ -105,21 +110,71 @@ def _stopped(seen: pl.DataFrame, idle: pl.DataFrame, context: Context) -> list[d
         .filter(pl.col("hours") >= limits.regular_hours)
     )
     gone = regular.filter(end - pl.col("last") >= timedelta(hours=limits.silent_hours))
-    groups = gone.group_by("last").agg(pl.col("observer").sort()).sort("last")
+    there = _shown(gone, context).filter(pl.col("there").fill_null(value=True))
+    groups = (
+        there.group_by("last")
+        .agg(pl.col("observer").sort(), sure=pl.col("observer").filter("there").sort())
+        .sort("last")
+    )
     rows = []
-    for when, observers in groups.iter_rows():
-        if len(observers) < max(LEAST, STOPPED * regular.height):
-            continue
+    for when, observers, sure in groups.iter_rows():
         first, seconds = when + HOUR, int((end - when).total_seconds())
-        text = (
-            f"{noun(len(observers), 'interface')} that had spoken in every hour fell silent "
-            f"together {span(first, end + HOUR)}, {noun(seconds, 'second')} to the logs' end; "
-            f"medium because they stopped in the same hour, as when a flow log is switched off"
-        )
+        told = f"{span(first, end + HOUR)}, {noun(seconds, 'second')} to the logs' end"
+        if len(observers) >= max(LEAST, STOPPED * regular.height):
+            those, level = observers, "medium"
+            text = (
+                f"{_spoke(those)} together {told}; medium because they stopped in the same hour, "
+                f"as when a flow log is switched off"
+            )
+        elif sure:
+            those, level = sure, "low"
+            text = (
+                f"{_spoke(those)} {told}; low because the inventory still shows "
+                f"{'it' if len(those) == 1 else 'them'}, and what is idle says so"
+            )
+        else:
+            continue
         rows.append(
-            _row("switched-off", "medium", text, "T1562.008", first, end + HOUR, seconds, observers)
+            _row("switched-off", level, text, "T1562.008", first, end + HOUR, seconds, those)
         )
     return rows
+
+
+def _spoke(observers: Sequence[str]) -> str:
+    """Return how many interfaces fell silent."""
+    return f"{noun(len(observers), 'interface')} that had spoken in every hour fell silent"
+
+
+def _shown(gone: pl.DataFrame, context: Context) -> pl.DataFrame:
+    """Add ``there``: whether later captures show an interface, all of them; null where none tells.
+
+    An interface is known to have been deleted where a capture does not show it that an earlier one
+    showed; that it stayed where a capture shows it `silent_hours` after its last hour.
+    """
+    if context.inventory is None or gone.is_empty():
+        return gone.with_columns(there=pl.lit(None, pl.Boolean))
+    scope = ["account_id", "region"]
+    asked = (context.inventory.captures[n] for n in context.inventory.answered(CALL))
+    times = [(one.account_id, one.region, one.captured_at) for one in asked]
+    schema = {"account_id": pl.String(), "region": pl.String(), "asked": TIME}
+    newest = pl.DataFrame(times, schema, orient="row").group_by(scope).agg(pl.max("asked"))
+    known = (
+        context.inventory.interfaces.select(
+            *scope, observer="interface_id", held=pl.col("captured_at").cast(TIME)
+        )
+        .group_by(*scope, "observer")
+        .agg(pl.max("held"))
+        .join(newest, on=scope, nulls_equal=True)
+        .group_by("observer")
+        .agg(pl.max("held"), gone=(pl.col("held") < pl.col("asked")).all())
+    )
+    late = pl.col("last") + timedelta(hours=1 + context.limits.silent_hours)
+    stays = pl.when(pl.col("held") >= late).then(pl.lit(value=True))
+    return (
+        gone.join(known, on="observer", how="left")
+        .with_columns(there=pl.when("gone").then(pl.lit(value=False)).otherwise(stays))
+        .drop("held", "gone")
+    )
 
 
 def _skipped(windows: pl.DataFrame) -> list[dict[str, Any]]:

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from flowlens.findings.evidence import among
+from flowlens.records import narrowed
 from flowlens.words import PORTED
+from flowlens_parsers.batch import MANY
 
-__all__ = ["PAIR", "events"]
+__all__ = ["PAIR", "events", "watchers"]
 
 #: What events are looked up by.
 PAIR = ["client", "server", "server_port", "protocol"]
@@ -42,7 +45,7 @@ def events(records: pl.LazyFrame, pairs: pl.DataFrame) -> pl.DataFrame | None:
     if not set(names) >= NEEDED or schema.get("merged") == pl.UInt64():
         return None
     wanted = pairs.select(*PAIR, "observer").unique()
-    rows = _rows(records, names, wanted.lazy()).collect(engine="streaming")
+    rows = _rows(_near(records, wanted), names, wanted.lazy()).collect(engine="streaming")
     tuples = [*PAIR, "observer", "client_port"]
     quiet = _interval(rows)
     ordered = rows.sort(*tuples, "at", "until", "out", "bytes", "packets")
@@ -56,6 +59,33 @@ def events(records: pl.LazyFrame, pairs: pl.DataFrame) -> pl.DataFrame | None:
         .sort(*PAIR, "at", "client_port", "observer")
         .drop("event", "client_port", "observer")
     )
+
+
+def watchers(edges: pl.LazyFrame, keys: Sequence[str] = PAIR) -> pl.DataFrame:
+    """Return `keys` and one ``observer`` each, that with the most records.
+
+    What two interfaces wrote down of a start is one start.
+
+    Args:
+        edges: a table of schema EDGES.
+        keys: what is watched.
+    """
+    return (
+        edges.group_by(*keys, "observer")
+        .agg(pl.sum("records"))
+        .sort("records", "observer", descending=[True, False], nulls_last=True)
+        .unique(keys, keep="first", maintain_order=True)
+        .drop("records")
+        .collect(engine="streaming")
+    )
+
+
+def _near(records: pl.LazyFrame, pairs: pl.DataFrame) -> pl.LazyFrame:
+    """Return records read again where they can hold one of the pairs."""
+    ends = [pairs[end].drop_nulls().unique().sort().to_list() for end in ("server", "client")]
+    few = min(ends, key=len)
+    whole = not any(pairs[end].null_count() for end in ("server", "client"))
+    return narrowed(records, among("addr", few)) if whole and few and len(few) <= MANY else records
 
 
 def _rows(records: pl.LazyFrame, names: Sequence[str], pairs: pl.LazyFrame) -> pl.LazyFrame:

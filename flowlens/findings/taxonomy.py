@@ -127,7 +127,20 @@ KINDS = {
     "host sweep": Kind("One port tried on many hosts"),
     "lateral movement": Kind("A new way between two internal hosts"),
     "long connection": Kind("A connection that stayed open for long", 1),
+    "new door": Kind("A service that answers the outside for the first time", 1),
+    "off schedule": Kind(
+        "A function that spoke outside its hours",
+        2,
+        "Look in the log of each candidate function for an invocation at that time, and in "
+        "CloudTrail for who invoked it.",
+    ),
     "port scan": Kind("Many ports tried on one host"),
+    "probed": Kind(
+        "A service that answered outsiders who had probed before",
+        3,
+        "Read what the service said to them, and its own log of that time; if it need not answer "
+        "the outside, close its port to all but its callers.",
+    ),
     "region": Kind(
         "AWS in a Region that was not used before",
         1,

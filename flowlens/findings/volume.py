@@ -6,18 +6,15 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
-from flowlens.findings.limits import Limits
+from flowlens.findings.peers import compared, peers, reached, weighed
 from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
-from flowlens.findings.severity import grade
+from flowlens.findings.severity import Factors, grade
 from flowlens.findings.sides import INSIDE, OURS, OUTSIDE, REFUSED, UNDECLARED, about
+from flowlens.findings.surges import TWICE, alike, heavy, surges
 from flowlens.words import size
 
-__all__ = ["exfiltration", "hoarding", "surges", "volume"]
+__all__ = ["exfiltration", "hoarding", "volume"]
 
-#: MAD of a normal distribution, as a share of its standard deviation (1 / 1.4826).
-NORMAL = 1.4826
-LEAST = 0.1  # of the logarithm: hours that differ by a tenth are alike
-TWICE = 0.5  # the share of a surge that another day's same hour needs to explain it
 AFTER = 72  # hours within which what was gathered leaves
 
 
@@ -28,7 +25,8 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     least `exfil_slow` bytes over `exfil_hours` hours or more, none of them as large, to a
     destination that few workloads reach and that is unexpected or has no name. For both, the
     producer/consumer ratio (out - in) / (out + in) is above `producer`. Declared traffic is left
-    to `volume`.
+    to `volume`. With an inventory, a destination that no similar workload (`peers`) reaches weighs
+    more, and one that they all reach less.
 
     Technique: T1048 (exfiltration over another protocol), T1030 (size limits) if slow, T1567
     (web service) to AWS.
@@ -75,7 +73,10 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     found = some.join(common, on="destination", nulls_equal=True).filter(
         pl.col("fast") | (pl.col("workloads") <= limits.few)
     )
-    return _told(left, found, lambda row, known: _leaving(row, known, context))
+    near = reached(edges, found, peers(edges, found, context))
+    return _told(
+        left, found, lambda row, known: _leaving(row, known | near.get(_place(row), {}), context)
+    )
 
 
 def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -84,7 +85,9 @@ def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     The robust z of the logarithm of the bytes sent in an hour, (x - median) / (1.4826 MAD) over the
     hours of one workload and destination, is at least `volume_z`, the bytes at least
     `volume_bytes`, and the history at least `history` hours. An hour is explained where another day
-    had half of it in the same hour of the day: backups and reports come round.
+    had half of it in the same hour of the day: backups and reports come round. With an inventory
+    the same z of similar workloads (`peers`) in the same hour is looked at: where half of those
+    that go there have at least half of `volume_z`, it weighs less. Where they go at all weighs too.
 
     Technique: T1048. Answers GuardDuty's TrafficVolumeUnusual.
 
@@ -102,7 +105,14 @@ def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     some = heavy(left, limits.volume_bytes)
     hourly = some.group_by(*SERVICE, "hour").agg(bytes=pl.sum("bytes_out"))
     found = surges(hourly, SERVICE, limits, limits.volume_bytes)
-    return _told(left, found, lambda row, known: _unusual(row, known, context))
+    pairs = peers(edges, found, context)
+    near, same = reached(edges, found, pairs), alike(left, found, pairs, limits)
+
+    def make(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        also = same.get(tuple(row[key] for key in SERVICE), {})
+        return _unusual(row, {**known, **near.get(_place(row), {}), **also}, context)
+
+    return _told(left, found, make)
 
 
 def hoarding(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -142,53 +152,9 @@ def hoarding(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     return _told(inner, known, lambda row, told: _gathered(row, told, context), ["about"])
 
 
-def heavy(left: pl.LazyFrame, least: int) -> pl.LazyFrame:
-    """Return the rows of services to which at least so many bytes went in all.
-
-    Hours of the rest, which are nearly all, need not be held.
-    """
-    total = pl.col("bytes_out").sum()
-    kept = left.group_by(SERVICE).agg(total=total).filter(pl.col("total") >= least)
-    found = kept.select(SERVICE).collect(engine="streaming")
-    return left.join(found.lazy(), on=SERVICE, how="semi", nulls_equal=True)
-
-
-def surges(hourly: pl.LazyFrame, keys: Sequence[str], limits: Limits, least: int) -> pl.DataFrame:
-    """Return the largest unusual hour of each key.
-
-    Args:
-        hourly: `keys`, ``hour`` and ``bytes``.
-        keys: whose hours are compared.
-        limits: z and the length of the history.
-        least: bytes below which nothing is unusual.
-
-    Returns:
-        `keys`, ``at`` (the hour), ``peak``, ``usual`` (the median), ``score`` (z) and ``hours``.
-    """
-    amount = pl.col("bytes").cast(pl.Float64).clip(1).log()
-    off = (amount - amount.median()).abs().median().clip(LEAST)
-    day = pl.col("hour").dt.hour()
-    again = (
-        (pl.col("bytes").top_k(2).min() >= TWICE * pl.col("bytes").max()) & (pl.len() > 1)
-    ).over(*keys, day)
-    some = hourly.group_by(keys).agg(
-        pl.col("hour", "bytes"),
-        z=(amount - amount.median()) / (NORMAL * off),
-        usual=pl.col("bytes").median().cast(pl.UInt64),
-        hours=pl.len(),
-        peak=pl.max("bytes"),
-    )
-    # What never was large is not looked at hour by hour.
-    few = some.filter(pl.col("hours") > limits.history, pl.col("peak") >= least)
-    spread = few.drop("peak").explode("hour", "bytes", "z").with_columns(again=again)
-    high = (pl.col("z") >= limits.volume_z) & (pl.col("bytes") >= least) & ~pl.col("again")
-    return (
-        spread.filter(high)
-        .sort(*keys, "bytes", "hour", descending=[*[False] * len(keys), True, False])
-        .unique(keys, keep="first", maintain_order=True)
-        .select(*keys, "usual", at="hour", peak="bytes", score=pl.col("z").round(1))
-        .collect(engine="streaming")
-    )
+def _place(row: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return who went where."""
+    return row["about"], row["destination"]
 
 
 def _ratio(out: pl.Expr, came: pl.Expr) -> pl.Expr:
@@ -216,13 +182,13 @@ def _leaving(row: Mapping[str, Any], known: Mapping[str, Any], context: Context)
     text = (
         f"{whom(row)} sent {size(row['bytes_out'])} to {where(row)} and got "
         f"{size(row['bytes_in'])} back{most} (producer/consumer ratio {ratio:.2f}) {when(row)}, "
-        f"{outcome(row)}"
+        f"{outcome(row)}{compared(known)}"
     )
     slow = [] if known["fast"] else [(0.7, "it went slowly over many hours")]
     told = [] if row["undeclared"] else [(0.6, "nobody said what to expect")]
-    graded = grade(row, context, factors=[*slow, *told])
+    graded = grade(row, context, factors=[*slow, *told, *weighed(known, context.limits)])
     technique = "T1567" if row["destination_kind"] == "aws" else "T1048"
-    numbers = {"peak": known["peak"], "score": ratio}
+    numbers = {"peak": known["peak"], "score": ratio, **_counts(known)}
     return finding(
         "exfiltration", row, text, graded, technique if known["fast"] else "T1030", numbers=numbers
     )
@@ -234,11 +200,24 @@ def _unusual(row: Mapping[str, Any], known: Mapping[str, Any], context: Context)
         f"{whom(row)} sent {size(known['peak'])} to {where(row)} in the hour of "
         f"{known['at']:%Y-%m-%d %H:%M} UTC, {size(known['usual'])} in the median hour "
         f"(robust z {known['score']:.1f}), {size(row['bytes_out'])} {when(row)}, {outcome(row)}"
+        f"{compared(known)}"
     )
     declared = [(0.5, "it was declared")] if row["declared"] else []
-    numbers = {name: known[name] for name in ("peak", "usual", "score")}
-    graded = grade(row, context, base=0.5, factors=[(1.0, "far more than usual"), *declared])
+    numbers = {name: known[name] for name in ("peak", "usual", "score")} | _counts(known)
+    there, also = known.get("peers_there") or 0, known.get("peers_alike") or 0
+    if there >= context.limits.peers and 2 * also >= there:
+        speak: Factors = [(0.4, "its peers sent far more than usual, too")]
+    else:
+        speak = weighed(known, context.limits)
+    factors = [(1.0, "far more than usual"), *declared, *speak]
+    graded = grade(row, context, base=0.5, factors=factors)
     return finding("volume", row, text, graded, "T1048", numbers=numbers)
+
+
+def _counts(known: Mapping[str, Any]) -> dict[str, int]:
+    """Return the numbers of the peers, as far as there are any."""
+    names = ("peers", "peers_there", "peers_alike")
+    return {name: known[name] for name in names if known.get(name) is not None}
 
 
 def _gathered(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -> dict[str, Any]:

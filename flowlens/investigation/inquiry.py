@@ -13,6 +13,7 @@ from flowlens.destinations.aws import Ranges
 from flowlens.destinations.dns import names as gathered
 from flowlens.edges import edges as joined
 from flowlens.expected.document import Document
+from flowlens.findings import Context
 from flowlens.findings import findings as detected
 from flowlens.investigation import context, sections, sides
 from flowlens.investigation.lines import lines
@@ -136,7 +137,8 @@ def investigate(  # noqa: PLR0913 - everything that may be known beside the reco
     whole = sides.held(edges, inventory)
     every = sides.seen(whole, subject)
     seen = _focus(every, subject)
-    told = _found(findings, whole, every, subject)
+    grounds = Context(records=records.lazy(), inventory=inventory, learn_until=learn_until)
+    told = _found(findings, whole, every, subject, grounds)
     begun = since or sections.pivot(every, told["first_seen"].min())  # type: ignore[arg-type]
     peers = sections.peers(every, begun)
     found = Investigation(
@@ -180,13 +182,17 @@ def _focus(seen: pl.DataFrame, subject: Subject) -> pl.DataFrame:
 
 
 def _found(
-    findings: pl.DataFrame | None, edges: pl.DataFrame, seen: pl.DataFrame, subject: Subject
+    findings: pl.DataFrame | None,
+    edges: pl.DataFrame,
+    seen: pl.DataFrame,
+    subject: Subject,
+    grounds: Context,
 ) -> pl.DataFrame:
     """Return the findings about the subject: those made before, or what its own edges give."""
     if findings is None:
         ends = seen["own"].unique().to_list()
         near = pl.col("client").is_in(ends) | pl.col("server").is_in(ends)
-        return detected(edges.filter(near).select(list(EDGES)))
+        return detected(edges.filter(near).select(list(EDGES)), grounds)
     ours = [*subject.has(pl.concat([findings["client"], findings["server"]]))]
     about = pl.col("client").is_in(ours) | pl.col("server").is_in(ours)
     if subject.finding is not None:

@@ -70,6 +70,21 @@ TARGET: dict[str, Any] = {"server": "10.0.2.8", "destination": "db", "server_por
 SSH: dict[str, Any] = {"server_port": 22, "bytes_in": 40_000, "packets_in": 40}
 
 
+KNOCKER: dict[str, Any] = {**OUTER, "destination_kind": "inside", "destination": "web"}
+DOOR: dict[str, Any] = {**OUTER, "server_port": 8080, "bytes_in": 50_000, "packets_in": 60}
+
+
+def knock(n: int, **change: Any) -> dict[str, Any]:
+    """Return a try of an outsider at which nothing was said."""
+    place = {"server": f"10.0.2.{n % 3}", "server_port": 1_000 + n}
+    return refused(n / 10, **{**KNOCKER, **place, **change})
+
+
+def nightly(days: int) -> Rows:
+    """Return what a function does that is run at two o'clock every night."""
+    return many(days, lambda n: edge(24 * n + 2))
+
+
 def port(n: int) -> dict[str, Any]:
     return refused(n / 100, server="10.0.2.8", server_port=1_000 + n)
 
@@ -146,6 +161,23 @@ CASES = [
             "a try that was not answered": [
                 edge(0), edge(30, server_port=8333, packets_in=0, bytes_in=0)
             ],
+        },
+        learn=24,
+    ),
+    Case(
+        "new-door", "T1190", [inner(0), inner(30, **DOOR)],
+        {
+            "a door that was open before": [
+                inner(0, **{**DOOR, "client": "192.88.1.7"}), inner(30, **DOOR)
+            ],
+            "a new host": [edge(0), inner(30, **DOOR)],
+            "knocking": [inner(0), knock(300, server="10.0.2.8")],
+            "SYN and SYN-ACK alone": [
+                inner(0), inner(30, **{**DOOR, "bytes_in": 60, "packets_in": 1})
+            ],
+            "somebody inside": [inner(0), inner(30, server_port=8080)],
+            "a reply whose sides are a guess": [inner(0), inner(30, **DOOR, orientation="guess")],
+            "a door that is declared": [inner(0), inner(30, **DOOR, **YES)],
         },
         learn=24,
     ),
@@ -308,6 +340,32 @@ CASES = [
         },
     ),
     Case(
+        "probed", "T1190", [*many(9, knock), inner(2, **DOOR)],
+        {
+            "knocking that nobody answers, of thousands": many(
+                200, lambda n: knock(n, client=f"198.51.100.{n}")
+            ),
+            "a public service": [
+                *many(9, knock), inner(2, **DOOR),
+                *many(25, lambda n: inner(1, **{**DOOR, "client": f"192.88.{n}.7"})),
+            ],
+            "the web": [*many(9, knock), inner(2, **{**DOOR, "server_port": 443})],
+            "a partner some of whose services are down": [*many(3, knock), inner(2, **DOOR)],
+            "a monitor that is answered as often": [
+                *many(9, knock), *many(9, lambda n: inner(n / 10, **{**DOOR, "server_port": n + 9}))
+            ],
+            "a client of old": [inner(0, **DOOR), *many(9, knock), inner(2, **DOOR)],
+            "somebody else's door": [
+                *many(9, knock), inner(2, **{**DOOR, "client": "203.0.113.70"})
+            ],
+            "a door that is declared": [*many(9, knock), inner(2, **DOOR, **YES)],
+            "a week later": [*many(9, knock), inner(200, **DOOR)],
+            "SYN and SYN-ACK alone": [
+                *many(9, knock), inner(2, **{**DOOR, "bytes_in": 60, "packets_in": 1})
+            ],
+        },
+    ),
+    Case(
         "foreign-dns", "T1071.004", [edge(0, **DNS)],
         {
             "a resolver inside": [inner(0, **{**DNS, "server": "10.0.0.2"})],
@@ -373,6 +431,22 @@ CASES = [
             "the same over an hour": [edge(0, 3_540, **FLOOD)],
             "metrics inside": [inner(0, **FLOOD)],
             "a declared load test": [edge(0, **FLOOD, **YES)],
+        },
+    ),
+    Case(
+        "off-schedule", "T1648", [*nightly(9), edge(5 * 24 + 14, server="203.0.113.66")],
+        {
+            "a clock that went back": [*nightly(7), *many(7, lambda n: edge(24 * n + 171))],
+            "a run that took an hour more": [*nightly(9), edge(5 * 24 + 3)],
+            "a function that users call": many(9, lambda n: edge(24 * n + n * 7 % 24)),
+            "one that always runs": many(240, edge),
+            "one whose hours slip every other day": [
+                *nightly(9), *many(4, lambda n: edge(48 * n + 14))
+            ],
+            "a week that is not over": [*nightly(5), edge(2 * 24 + 14)],
+            "a host": [
+                row | {"client_kind": "ec2"} for row in (*nightly(9), edge(5 * 24 + 14))
+            ],
         },
     ),
     Case(

@@ -1,5 +1,6 @@
 import random
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import polars as pl
@@ -7,6 +8,7 @@ import pytest
 
 from flowlens.findings import Context, Limits, rita
 from flowlens.findings.beacon import beacons
+from flowlens.findings.rhythm import rhythms
 from flowlens.findings.starts import PAIR, events
 from tests.findings.conftest import edge, frame
 
@@ -54,6 +56,58 @@ def test_a_beat_by_hand(records: Records) -> None:
     numbers = found(records(seconds, server_port=8443), **C2)["numbers"][0]
     assert (numbers["period"], numbers["jitter"], numbers["tries"]) == (300, 0, 13)
     assert numbers["score"] == 1  # 13 x 300 > 3,640: covered whole
+
+
+def series(gaps: list[int], sizes: int = 600) -> pl.DataFrame:
+    at = list(accumulate(gaps, initial=7))
+    return pl.DataFrame({"who": "a", "at": at, "bytes_out": [sizes] * len(at)})
+
+
+@pytest.mark.parametrize(
+    ("gaps", "told"),
+    [
+        # Median 300, MAD 0, covered whole.
+        ([300] * 20, ("beat", 300, 0, 1.0)),
+        # Two runs of 20 and a night: 41 starts, 1 rest of 40 gaps; 0.9 of 1.
+        ([300] * 20 + [40_000] + [300] * 20, ("rests", 300, 0, 0.9)),
+        # Multiples of 100: 10 + 20 + 30 = 60 beats due, 31 starts: 0.9 (1 + 31/60) / 2.
+        ([100, 200, 300] * 10, ("missed", 100, 0, 0.682)),
+        # 60 and 900 in turn: 21 starts, of which 960 s see two: 0.9.
+        ([60, 900] * 10, ("turns", 960, 0, 0.9)),
+        # Calls every minute, each with another 2 s later: 15 of 30 are calls; 0.9.
+        ([2, 58] * 14 + [2], ("beat", 60, 0, 0.9)),
+    ],
+)
+def test_rhythms_by_hand(gaps: list[int], told: tuple[str, float, float, float]) -> None:
+    """Shape, period, how far gaps are off it, and score, of series without any jitter."""
+    (row,) = rhythms(series(gaps), ["who"], Limits()).to_dicts()
+    assert (row["shape"], row["period"], row["jitter"], row["score"]) == told
+    assert row["tries"] == len(gaps) + 1
+    assert row["echoes"] == (gaps[0] == 2)
+
+
+@pytest.mark.parametrize(
+    "gaps",
+    [
+        [9] * 14 + [40_000],  # one run, and one more: a rest is few of many
+        [300] * 3 + [40_000] + [300] * 3 + [40_000] + [300] * 3 + [40_000] + [300] * 4,  # often
+        [1, 1, 1, 1, 500] * 30,  # pages of five
+        [100, 130, 270, 320, 55, 610, 240, 90, 20, 170] * 6,  # anywhen
+        [3] * 40,  # faster than seconds tell
+    ],
+)
+def test_what_has_no_rhythm(gaps: list[int]) -> None:
+    """Short runs, many rests, pages and independent starts have no shape."""
+    assert rhythms(series(gaps), ["who"], Limits()).is_empty()
+
+
+def test_working_hours_are_said_and_weigh_less(records: Records) -> None:
+    """A beat that sleeps at night is found where nothing declares it, and not where nobody said."""
+    days = [n * 300 + day * DAY for day in range(2) for n in range(100)]
+    row = found(records(days, server_port=8443), **C2).row(0, named=True)
+    assert "200 starts, one every 300 s between long rests (MAD 0 s, score 0.9" in row["text"]
+    assert found(records(days), domains=None, others=6).is_empty()
+    assert found(records(BEAT), domains=None, others=6).height == 1
 
 
 def test_a_scheduler_weighs_less(records: Records) -> None:

@@ -18,6 +18,7 @@ MADE_BY = {
     "scans": ("port-scan", "host-sweep", "slow-scan"),
     "unexpected": ("unexpected",),
     "new_ports": ("new-port",),
+    "doors": ("new-door",),
     "regions": ("region",),
     "exfiltration": ("exfiltration",),
     "volume": ("volume",),
@@ -30,6 +31,7 @@ MADE_BY = {
     "let_in": ("let-in",),
     "breakage": ("breakage",),
     "exposed": ("exposed",),
+    "probed": ("probed",),
     "threats": ("threat",),
     "foreign_dns": ("foreign-dns", "dns-tunnel"),
     "bypass": ("bypass",),
@@ -37,6 +39,7 @@ MADE_BY = {
     "spam": ("spam",),
     "odd_protocols": ("protocol",),
     "floods": ("flood",),
+    "off_schedule": ("off-schedule",),
     "silence": ("gap", "skipped", "switched-off"),
 }
 BY_KIND = {kind: detection for detection in DETECTIONS for kind in MADE_BY[detection.__name__]}

@@ -12,10 +12,12 @@ from flowlens.findings import Context, findings, quote
 from flowlens.findings.attempts import once
 from flowlens.findings.starts import events
 from flowlens.findings.unexpected import unexpected
+from flowlens.records import Ledger, narrowed
 from flowlens.tables import EDGES
 from tests.findings.conftest import edge, frame, inner, refused
 
 CASE = Path(__file__).parents[2] / "data" / "case"
+FACE = "eni-00000000000000101"  # of the intruder's functions
 INTRUDER = ["invoice-pdf", "orders-api", "orders-worker"]
 
 
@@ -101,6 +103,29 @@ def test_the_beat_is_in_its_records(found: pl.DataFrame, records: pl.LazyFrame) 
     assert gaps.median() == row["numbers"]["period"]
     assert (gaps - gaps.median()).abs().median() == row["numbers"]["jitter"]
     assert seen["at"].n_unique() == row["numbers"]["tries"]
+
+
+def test_starts_are_looked_for_where_they_can_be(
+    found: pl.DataFrame, records: pl.LazyFrame
+) -> None:
+    """Lines without the addresses are passed over the second time; starts and account stay."""
+    ledger = Ledger()
+    scanned = flowlens.scan_records(CASE / "flowlogs", ledger=ledger)
+    count = scanned.select(pl.len()).collect().item()
+    before = ledger.counts()
+    pairs = found.filter(kind="beacon").select(
+        "client", "server", "server_port", "protocol", observer=pl.lit(FACE)
+    )
+    seen = events(scanned, pairs)
+    same = events(records, pairs)
+    assert seen is not None
+    assert same is not None
+    assert seen.equals(same)
+    near = narrowed(scanned, f"addr = {pairs['server'][0]}")
+    assert near.select(pl.len()).collect().item() < count / 2
+    assert ledger.counts() == before
+    changed = scanned.filter(pl.col("bytes") > 0)
+    assert narrowed(changed, "addr = 10.0.0.1") is changed
 
 
 def test_quoted_lines_are_in_their_objects(found: pl.DataFrame, records: pl.LazyFrame) -> None:

@@ -9,13 +9,15 @@ from flowlens.expected import baseline
 from flowlens.findings import Context, findings
 from flowlens.findings.brute import brute_force
 from flowlens.findings.lateral import lateral
+from flowlens.findings.outsiders import probed
 from flowlens.findings.regions import regions
 from flowlens.findings.scans import chance, scans
 from flowlens.findings.silence import silence
 from flowlens.tables import COVERAGE, FINDINGS, empty
-from tests.findings.cases import AFAR, LOGIN, S3, SSH
+from tests.findings.cases import AFAR, DOOR, LOGIN, NO, OUTER, S3, SSH, YES, knock
 from tests.findings.conftest import START, edge, frame, inner, refused
 
+TIMES = ("hour", "first_seen", "last_seen")
 TRIES = [n * 5 for n in range(60)]
 TARGET: dict[str, Any] = {"server": "10.0.2.8", "server_port": 22, "packets": 15}
 
@@ -128,6 +130,59 @@ def test_a_guessed_door_that_is_open_is_one_finding() -> None:
     assert "(also: it answers the outside)" in row["text"]
 
 
+def test_what_probed_is_named_with_all_that_passed() -> None:
+    """A prober that was answered is one finding whose numbers are those of its whole network."""
+    rows = [*(knock(n) for n in range(9)), inner(2, **DOOR), inner(3, **SSH, **OUTER)]
+    rows += [knock(n, client=f"192.88.{n}.1") for n in range(50)]  # the rest of the Internet
+    first, second = findings(frame(rows)).sort("server_port").to_dicts()
+    assert (first["kind"], second["kind"]) == ("probed", "probed")
+    assert "it answers the outside" in first["text"]  # of SSH
+    numbers = second["numbers"]
+    assert (numbers["servers"], numbers["ports"], numbers["tries"]) == (3, 9, 9)
+    assert (numbers["records"], numbers["rejected"], numbers["peak"]) == (13, 9, 50_000)
+    assert second["text"].startswith(
+        "198.51.100.7 outside (198.51.100.0/24) tried 9 ports of 3 hosts here without a word said, "
+        "9 connections, and later got 50 kB from db (10.0.2.8) tcp/8080: "
+    )
+    assert second["evidence"]["filter"].startswith("addr = 198.51.100.0/24 and ((start >= ")
+
+
+@pytest.mark.parametrize(("got", "level"), [(50_000, "medium"), (3_000, "low")])
+def test_a_greeting_is_what_scanners_get(got: int, level: str) -> None:
+    """Who is answered no more than a banner or a handshake is next to noise."""
+    rows = [*(knock(n) for n in range(9)), inner(2, **{**DOOR, "bytes_in": got, "packets_in": 9})]
+    assert probed(frame(rows).lazy(), Context())["severity"].to_list() == [level]
+
+
+def test_neighbours_probe_together() -> None:
+    """Nine addresses of one /24 that try one service each are one prober, however slow."""
+    rows = [knock(n, client=f"198.51.100.{n + 20}") for n in range(9)]
+    rows = [row | {key: row[key] + timedelta(hours=9 * n) for key in TIMES}
+            for n, row in enumerate(rows)]  # fmt: skip
+    (row,) = probed(frame([*rows, inner(90, **DOOR)]).lazy(), Context()).to_dicts()
+    assert (row["numbers"]["clients"], row["numbers"]["tries"]) == (10, 9)
+
+
+def test_outsiders_after_the_learning_time_are_told_by_the_service() -> None:
+    """New outsiders are no finding each; a new door is one, and many doors of one place as well."""
+    learn = START + timedelta(hours=24)
+
+    def found(*rows: dict[str, Any]) -> list[str]:
+        judged = baseline.compare(frame([inner(0), *rows]), learn)
+        return findings(judged, Context(learn_until=learn))["text"].to_list()
+
+    callers = [inner(30, **{**DOOR, "client": f"192.88.{n}.7"}) for n in range(60)]
+    assert found(*(knock(300 + n) for n in range(60))) == []
+    (text,) = found(*callers)
+    assert text.startswith(
+        "db answers tcp/8080 to the outside for the first time after the learning time: 60 "
+        "addresses sent 120 kB and got 3 MB in 120 records "
+    )
+    (many,) = found(*(inner(30, **{**DOOR, "server_port": 40_000 + n}) for n in range(9)))
+    assert many.startswith("db answers 9 ports of tcp to the outside for the first time")
+    assert "low because" in many
+
+
 def test_a_server_that_broke_for_all_is_one_finding() -> None:
     """Nine workloads that are refused where they were answered before are one finding."""
     rows = [
@@ -164,3 +219,46 @@ def test_a_move_and_the_home_of_global_services_weigh_less() -> None:
     home = regions(frame([old, edge(30, **S3)]).lazy(), learn)
     assert home["severity"].to_list() == ["info"]
     assert "global services answer from there" in home["text"][0]
+
+
+def named(at: float, name: str, who: str = "orders", **change: Any) -> dict[str, Any]:
+    """Return a request of a workload to a host with a name."""
+    where = {"destination": name, "destination_kind": "domain", "client_owner": [who]}
+    return edge(at, **{"bytes_out": 2_000_000, **where, **change})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words", "level"),
+    [
+        (
+            named(0, "api.partner.co.uk"), "files.partner.co.uk",
+            "it is expected at other hosts of partner.co.uk", "medium",
+        ),
+        (
+            named(0, "api.partner.co.uk", "invoices"), "files.partner.co.uk",
+            "another workload is expected at other hosts of partner.co.uk", "medium",
+        ),
+        (named(0, "api.partner.co.uk"), "partner.example.co.uk", None, "high"),  # another's
+        (named(0, "us.github.io"), "them.github.io", None, "high"),  # anybody may register there
+        (named(0, "a.s3.amazonaws.com"), "b.s3.amazonaws.com", None, "high"),  # or there
+        (named(0, "api.partner.co.uk", action="REJECT"), "files.partner.co.uk", None, "high"),
+    ],
+)  # fmt: skip
+def test_a_new_host_of_a_known_domain_is_less_new(
+    old: dict[str, Any], new: str, words: str | None, level: str
+) -> None:
+    """What is registered by one owner is one place, and what anybody may register below is not."""
+    rows = [edge(0, client_owner=["orders"]), old, named(30, new, server="203.0.113.10")]
+    judged = baseline.compare(frame(rows), START + timedelta(hours=24))
+    (row,) = findings(judged).to_dicts()
+    assert row["severity"] == level
+    assert words is None or words in row["text"]
+    assert ("expected at other hosts" in row["text"]) == bool(words)
+
+
+def test_domains_of_a_document() -> None:
+    """A host beside the declared one is less new than one of a domain that nobody declared."""
+    rows = [named(0, "api.partner.example", **YES), named(1, "files.partner.example", **NO)]
+    strange = [named(0, "api.partner.example", **YES), named(1, "files.other.example", **NO)]
+    levels = [findings(frame(some))["severity"].to_list() for some in (rows, strange)]
+    assert levels == [["medium"], ["high"]]
