@@ -18,10 +18,11 @@ def run(args: Sequence[str]) -> int:
     """Run a command line; with ``FLOWLENS_DEBUG`` set, errors keep their traceback."""
     from typer.main import get_command
 
-    from flowlens.cli.app import app
+    from flowlens.cli.app import VERBS, app
 
+    command = get_command(app(*(VERBS.keys() & args[:1] or VERBS)))
     try:
-        code = get_command(app).main(list(args), prog_name="flowlens", standalone_mode=False)
+        code = command.main(list(args), prog_name="flowlens", standalone_mode=False)
         sys.stdout.flush()
     except Exception as problem:
         if os.environ.get("FLOWLENS_DEBUG") and not _closed(problem):

@@ -127,17 +127,34 @@ def covering(addresses: pl.Series, prefixes: Iterable[str]) -> pl.DataFrame:
     >>> covering(pl.Series(["10.1.2.3", "::1"]), ["10.1.0.0/16", "10.0.0.0/8"]).rows()
     [('10.1.2.3', 1), ('10.1.2.3', 0)]
     """
-    distinct = pl.LazyFrame({"address": addresses.drop_nulls().unique().cast(pl.String)})
-    points = distinct.with_columns(number(pl.col("address")).alias("at")).unnest("at")
+    cuts = _segments(prefixes)
+    distinct = pl.DataFrame({"address": addresses.drop_nulls().unique().cast(pl.String)})
+    if cuts.is_empty() or distinct.is_empty():
+        return pl.DataFrame(schema={"address": pl.String(), "row": pl.UInt32()})
     return (
-        points.drop_nulls()
+        _points(distinct)
+        .lazy()
+        .drop_nulls()
         .sort("family", "number", "address")
-        .join_asof(_segments(prefixes).lazy(), on="number", by="family", check_sortedness=False)
+        .join_asof(cuts.lazy(), on="number", by="family", check_sortedness=False)
         .select("address", row="rows")
         .explode("row")
         .drop_nulls()
         .collect()
     )
+
+
+def _points(distinct: pl.DataFrame) -> pl.DataFrame:
+    """Add the family and the number of addresses; most frames have none of IPv6, which is dear."""
+    six = pl.col("address").str.contains(":", literal=True)
+    parts = [distinct.filter(~six).with_columns(_FOUR), distinct.filter(six)]
+    return pl.concat([parts[0], parts[1].with_columns(_ANY)] if parts[1].height else parts[:1])
+
+
+_QUADS = pl.when(pl.col("address").str.contains(IPV4)).then(_quads(pl.col("address")))
+#: Family and number of addresses without a colon, and of any.
+_FOUR = (pl.lit(4, pl.UInt8).alias("family"), _QUADS.alias("number"))
+_ANY = tuple(number(pl.col("address")).struct.field(name) for name in _SPACE)
 
 
 def longest(addresses: pl.Series, prefixes: Iterable[str]) -> pl.DataFrame:

@@ -1,6 +1,8 @@
 """Which rules of a document are about which workload."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -56,25 +58,11 @@ def applying(
         .explode("client_owner", empty_as_null=True)
         .rename({"client_owner": "candidate"})
     )
-    found = [
-        _named(people, subjects, "function", pl.col("client_kind").is_in(_LAMBDA)),
-        _named(people, subjects, "owner", pl.lit(value=True)),
-        _named(people, subjects, "instance", pl.col("client_kind") == "ec2"),
-        _equal(people, subjects, "instance", "instance"),
-        _equal(
-            people.explode("client_groups", empty_as_null=True),
-            subjects,
-            "security_group",
-            "client_groups",
-        ),
-        _equal(people, subjects, "subnet", "client_subnet"),
-        _equal(people, subjects, "vpc", "client_vpc"),
-        _within(people, subjects),
-        people.join(subjects.filter(pl.col("kind") == "any"), how="cross"),
-        *_doubts(people, subjects),
-    ]
+    # Most documents tell workloads in one or two ways: only these are looked at.
+    wanted = {kind: rows for (kind,), rows in subjects.partition_by("kind", as_dict=True).items()}
+    found = [find(people, wanted[kind]) for kind, find in (*_WAYS, *_DOUBTS) if kind in wanted]
     return (
-        pl.concat([_shaped(f) for f in found])
+        pl.concat([pl.DataFrame(schema=_FOUND), *(_shaped(f) for f in found)])
         .sort("workload", "candidate", "rule", "doubt", nulls_last=False)
         .unique(["workload", "candidate", "rule"], keep="first", maintain_order=True)
     )
@@ -105,9 +93,8 @@ def _instances(workloads: pl.DataFrame, inventory: "Inventory | None") -> pl.Dat
     return workloads.join(known, on="client_interface", how="left", maintain_order="left")
 
 
-def _named(people: pl.DataFrame, subjects: pl.DataFrame, kind: str, who: pl.Expr) -> pl.DataFrame:
+def _named(people: pl.DataFrame, wanted: pl.DataFrame, *, who: pl.Expr) -> pl.DataFrame:
     """Return candidates whose name a subject gives, with ``*`` for any text."""
-    wanted = subjects.filter(pl.col("kind") == kind)
     holders = people.filter(who)
     names = holders.select("candidate").unique().drop_nulls()
     matches = [
@@ -116,44 +103,69 @@ def _named(people: pl.DataFrame, subjects: pl.DataFrame, kind: str, who: pl.Expr
         )
         for value in wanted["value"].unique().sort()
     ]
-    if not matches:
-        return holders.clear().with_columns(rule=pl.lit(None, pl.UInt32))
     return holders.join(pl.concat(matches), on="candidate").join(wanted, on="value")
 
 
-def _equal(people: pl.DataFrame, subjects: pl.DataFrame, kind: str, column: str) -> pl.DataFrame:
-    wanted = subjects.filter(pl.col("kind") == kind)
+def _equal(people: pl.DataFrame, wanted: pl.DataFrame, *, column: str) -> pl.DataFrame:
     return people.join(wanted, left_on=column, right_on="value")
 
 
-def _within(people: pl.DataFrame, subjects: pl.DataFrame) -> pl.DataFrame:
-    wanted = subjects.filter(pl.col("kind") == "cidr").with_row_index("row")
-    held = covering(people["client"], wanted["value"].to_list()).join(wanted, on="row")
-    return people.join(held, left_on="client", right_on="address")
+def _grouped(people: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+    several = people.explode("client_groups", empty_as_null=True)
+    return _equal(several, wanted, column="client_groups")
 
 
-def _doubts(people: pl.DataFrame, subjects: pl.DataFrame) -> list[pl.DataFrame]:
+def _within(people: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+    held = covering(people["client"], wanted["value"].to_list())
+    rules = held.join(wanted.with_row_index("row"), on="row")
+    return people.join(rules, left_on="client", right_on="address")
+
+
+def _anybody(people: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+    return people.join(wanted, how="cross")
+
+
+def _doubtful(
+    people: pl.DataFrame, wanted: pl.DataFrame, *, test: pl.Expr, text: str
+) -> pl.DataFrame:
     """Return pairs that cannot be decided because something about the client is not known."""
+    pairs = people.filter(test).join(wanted, how="cross")
+    return pairs.with_columns(doubt=pl.format(text, "client"))
+
+
+def _nobody(*kinds: str) -> pl.Expr:
     kind = pl.col("client_kind")
+    return pl.col("nobody") & (kind.is_null() | kind.is_in(kinds))
 
-    def nobody(*kinds: str) -> pl.Expr:
-        return pl.col("nobody") & (kind.is_null() | kind.is_in(kinds))
 
-    cases = (
-        ("function", nobody(*_LAMBDA), "the function behind {} is not known"),
-        ("instance", nobody("ec2"), "the instance behind {} is not known"),
+_Way = tuple[str, Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]]
+
+#: Kind of subject -> the people it is about, among those asked for.
+_WAYS: tuple[_Way, ...] = (
+    ("function", partial(_named, who=pl.col("client_kind").is_in(_LAMBDA))),
+    ("owner", partial(_named, who=pl.lit(value=True))),
+    ("instance", partial(_named, who=pl.col("client_kind") == "ec2")),
+    ("instance", partial(_equal, column="instance")),
+    ("security_group", _grouped),
+    ("subnet", partial(_equal, column="client_subnet")),
+    ("vpc", partial(_equal, column="client_vpc")),
+    ("cidr", _within),
+    ("any", _anybody),
+)
+
+#: Kind of subject -> the people it may be about.
+_DOUBTS: tuple[_Way, ...] = tuple(
+    (kind, partial(_doubtful, test=test, text=text))
+    for kind, test, text in (
+        ("function", _nobody(*_LAMBDA), "the function behind {} is not known"),
+        ("instance", _nobody("ec2"), "the instance behind {} is not known"),
         ("owner", pl.col("nobody"), "the owner of {} is not known"),
         (
             "security_group",
-            kind.is_null() & pl.col("client_groups").is_null(),
+            pl.col("client_kind").is_null() & pl.col("client_groups").is_null(),
             "the security groups of {} are not known",
         ),
         ("subnet", pl.col("client_subnet").is_null(), "the subnet of {} is not known"),
         ("vpc", pl.col("client_vpc").is_null(), "the VPC of {} is not known"),
     )
-    return [
-        people.filter(test)
-        .join(subjects.filter(pl.col("kind") == what), how="cross")
-        .with_columns(doubt=pl.format(text, "client"))
-        for what, test, text in cases
-    ]
+)

@@ -1,6 +1,7 @@
 """Which entries of a document cover which destination."""
 
 from collections.abc import Callable
+from functools import partial
 
 import polars as pl
 
@@ -64,32 +65,18 @@ def covered(targets: pl.DataFrame, document: Document, known: Known) -> pl.DataF
         sure, else what is not known.
     """
     listed = entries(document)
+    wanted = {kind: rows for (kind,), rows in listed.partition_by("kind", as_dict=True).items()}
+    ways: tuple[_Way, ...] = (
+        *_WAYS,
+        ("prefix_list", partial(_unlisted, known=known)),
+        ("aws_service", partial(_unranged, known=known)),
+    )
+    # Most documents name destinations in a few ways: only these are looked at.
+    found = [find(targets, wanted[kind]) for kind, find in ways if kind in wanted]
     named = _expand(listed, document)
-    free = pl.col("server_owner").is_null()
-    local = private(pl.col("server"))
-    found = [
-        _prefixes(targets, named),
-        _services(targets, listed),
-        _equal(
-            targets.explode("server_groups", empty_as_null=True),
-            listed,
-            "security_group",
-            "server_groups",
-        ),
-        _equal(targets.explode("lists", empty_as_null=True), listed, "prefix_list", "lists"),
-        _equal(targets, listed, "endpoint", "endpoint"),
-        _owners(targets, listed),
-        _names(targets, listed),
-        targets.join(listed.filter(pl.col("kind") == "any"), how="cross"),
-        _doubt(targets, listed, "security_group", free & local, "the groups of {} are not known"),
-        _doubt(targets, listed, "owner", free & local, "the owner of {} is not known"),
-        _doubt(targets, listed, "endpoint", free & _hidden(local), "the path to {} is not known"),
-        _doubt(targets, listed, "domain", free & pl.col("claimed").is_null(), "no resolver log"),
-        _unlisted(targets, listed, known),
-        _unranged(targets, listed, known),
-    ]
+    found += [] if named.is_empty() else [_prefixes(targets, named)]
     return (
-        pl.concat([_shaped(f) for f in found])
+        pl.concat([pl.DataFrame(schema=_FOUND), *(_shaped(f) for f in found)])
         .sort("target", "entry", "doubt", nulls_last=False)
         .unique(["target", "entry"], keep="first", maintain_order=True)
     )
@@ -118,29 +105,35 @@ def _prefixes(targets: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
     return targets.join(held, left_on="server", right_on="address")
 
 
-def _equal(targets: pl.DataFrame, listed: pl.DataFrame, kind: str, column: str) -> pl.DataFrame:
-    wanted = listed.filter(pl.col("kind") == kind)
+def _equal(targets: pl.DataFrame, wanted: pl.DataFrame, *, column: str) -> pl.DataFrame:
     return targets.join(wanted, left_on=column, right_on="value")
 
 
-def _services(targets: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+def _several(targets: pl.DataFrame, wanted: pl.DataFrame, *, column: str) -> pl.DataFrame:
+    return _equal(targets.explode(column, empty_as_null=True), wanted, column=column)
+
+
+def _anywhere(targets: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+    return targets.join(wanted, how="cross")
+
+
+def _services(targets: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
     """Return entries for AWS services; ``AMAZON`` stands for all of them."""
     known = targets.drop_nulls("services").with_columns(
         services=pl.concat_list("services", pl.lit(["AMAZON"])).list.unique()
     )
-    pairs = _equal(known.explode("services"), listed, "aws_service", "services")
+    pairs = _equal(known.explode("services"), wanted, column="services")
     place = pl.col("wanted_region").is_null() | (pl.col("wanted_region") == pl.col("region"))
     return pairs.filter(place.fill_null(value=True)).with_columns(
         doubt=pl.when(place.is_null()).then(pl.format("the Region of {} is not known", "server"))
     )
 
 
-def _owners(targets: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+def _owners(targets: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
     """Return entries for owners: sure where they name every candidate."""
     people = targets.with_columns(size=pl.col("server_owner").list.len()).explode(
         "server_owner", empty_as_null=True
     )
-    wanted = listed.filter(pl.col("kind") == "owner")
     matches = _matches(people["server_owner"], wanted["value"], pattern)
     fits = people.join(matches, left_on="server_owner", right_on="name").join(wanted, on="value")
     pairs = fits.unique(["target", "entry", "server_owner"])
@@ -154,10 +147,9 @@ def _owners(targets: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _names(targets: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+def _names(targets: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
     """Return entries for domains: sure where the names that match are likely together."""
     claims = targets.explode("claimed", empty_as_null=True).drop_nulls("claimed").unnest("claimed")
-    wanted = listed.filter(pl.col("kind") == "domain")
     return claims.join(wanted, on="value").with_columns(
         doubt=pl.when(~pl.col("likely")).then(
             pl.format("{} more probably has another name", "server")
@@ -234,28 +226,26 @@ def _hidden(local: pl.Expr) -> pl.Expr:
 
 
 def _doubt(
-    targets: pl.DataFrame, listed: pl.DataFrame, kind: str, test: pl.Expr, text: str
+    targets: pl.DataFrame, wanted: pl.DataFrame, *, test: pl.Expr, text: str
 ) -> pl.DataFrame:
-    wanted = listed.filter(pl.col("kind") == kind)
     why = pl.format(text, "server") if "{}" in text else pl.lit(text)
     return targets.filter(test).join(wanted, how="cross").with_columns(doubt=why)
 
 
-def _unlisted(targets: pl.DataFrame, listed: pl.DataFrame, known: Known) -> pl.DataFrame:
+def _unlisted(targets: pl.DataFrame, wanted: pl.DataFrame, *, known: Known) -> pl.DataFrame:
     """Return entries for prefix lists whose prefixes the inventory does not have."""
     read = known.lists.drop_nulls("cidr")["prefix_list"].unique()
-    wanted = listed.filter(pl.col("kind") == "prefix_list", ~pl.col("value").is_in(read.to_list()))
+    unread = wanted.filter(~pl.col("value").is_in(read.to_list()))
     why = pl.format("the entries of {} are not in the inventory", "value")
-    return targets.join(wanted, how="cross").with_columns(doubt=why)
+    return targets.join(unread, how="cross").with_columns(doubt=why)
 
 
-def _unranged(targets: pl.DataFrame, listed: pl.DataFrame, known: Known) -> pl.DataFrame:
+def _unranged(targets: pl.DataFrame, wanted: pl.DataFrame, *, known: Known) -> pl.DataFrame:
     """Return entries for services of which nothing tells that the address is not theirs.
 
     AWS's ranges would tell, records with the service of the address would (they write nothing for
     other addresses), and so would the managed prefix list of the service in the Region.
     """
-    wanted = listed.filter(pl.col("kind") == "aws_service")
     told = known.ranges is not None or bool((targets["services"].list.len() > 0).any())
     lists = known.lists.drop_nulls("cidr").select(
         value=code(pl.col("name")), wanted_region=region(pl.col("name"))
@@ -269,3 +259,27 @@ def _unranged(targets: pl.DataFrame, listed: pl.DataFrame, known: Known) -> pl.D
     )
     why = pl.lit("no AWS address ranges were given")
     return targets.filter(lost).join(unlisted, how="cross").with_columns(doubt=why)
+
+
+_FREE, _LOCAL = pl.col("server_owner").is_null(), private(pl.col("server"))
+_Way = tuple[str, Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]]
+
+#: Kind of entry -> the destinations it covers, or may cover.
+_WAYS: tuple[_Way, ...] = (
+    ("aws_service", _services),
+    ("security_group", partial(_several, column="server_groups")),
+    ("prefix_list", partial(_several, column="lists")),
+    ("endpoint", partial(_equal, column="endpoint")),
+    ("owner", _owners),
+    ("domain", _names),
+    ("any", _anywhere),
+    *(
+        (kind, partial(_doubt, test=test, text=text))
+        for kind, test, text in (
+            ("security_group", _FREE & _LOCAL, "the groups of {} are not known"),
+            ("owner", _FREE & _LOCAL, "the owner of {} is not known"),
+            ("endpoint", _FREE & _hidden(_LOCAL), "the path to {} is not known"),
+            ("domain", _FREE & pl.col("claimed").is_null(), "no resolver log"),
+        )
+    ),
+)

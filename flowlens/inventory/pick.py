@@ -30,7 +30,7 @@ TAGS = pl.List(pl.Struct({"Key": TEXT, "Value": TEXT}))
 NONE = pl.lit([], dtype=pl.List(pl.String))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
     """How the answer of one call becomes a table."""
 

@@ -1,6 +1,7 @@
 """Answers -> tables: pure, and the same for every call (the differences are data in `shapes`)."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -50,6 +51,15 @@ def _shape(captures: Sequence[Capture], table: Shape) -> pl.DataFrame:
         for number, capture in enumerate(captures)
         for text in _items(capture, table.call)
     ]
+    return _decoded(rows, table) if rows else _empty(table)
+
+
+@cache
+def _empty(table: Shape) -> pl.DataFrame:
+    return _decoded([], table)
+
+
+def _decoded(rows: list[tuple[Any, ...]], table: Shape) -> pl.DataFrame:
     texts = pl.LazyFrame(rows, schema={**_KEYS, "Item": pl.String()}, orient="row")
     item = pl.col("Item").str.json_decode(pl.Struct(table.fields))
     frame = texts.select(*_KEYS, item.alias("Item")).unnest("Item")

@@ -81,8 +81,10 @@ def _whole(asked: pl.DataFrame, accounts: "_Accounts") -> pl.DataFrame:
     ]
     slots = [part["slot"][0] if part.height else None for part in parts]
     ends = [accounts.ends(slot) for slot in slots]
+    said = [accounts.views.between(slot) for slot in slots]
+    if len(parts) == 1:
+        return _judge(parts[0], ends[0], said[0])
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        said = [accounts.views.between(slot) for slot in slots]
         return pl.concat(pool.map(_judge, parts, ends, said))
 
 

@@ -97,10 +97,11 @@ def distinct(frame: pl.DataFrame, account: Account) -> Asked:
     own, _, _ = _places(frame.select(enters.then("dst").otherwise("src")).to_series(), account)
     far = frame.select(enters.then("src").otherwise("dst")).to_series()
     other, low, embedded = _places(far, account)
-    protocol = _number(frame["protocol"])
+    protocol, source, target, kind, code = _numbers(
+        frame.select("protocol", "src_port", "dst_port", "icmp_type", "icmp_code")
+    )
     opens = out != reply
-    source, target = _number(frame["src_port"]), _number(frame["dst_port"])
-    kind = np.where(np.isin(protocol, (ICMP, ICMP6)), _number(frame["icmp_type"]), -1)
+    kind = np.where(np.isin(protocol, (ICMP, ICMP6)), kind, -1)
     asked = answer(protocol, kind, back=True)
     kind = np.where(reply & (asked >= 0), asked, kind)
     packets = Packets(
@@ -115,20 +116,22 @@ def distinct(frame: pl.DataFrame, account: Account) -> Asked:
         port=np.where(reply, source, target),
         back=np.where(reply, target, source),
         type=kind,
-        code=_number(frame["icmp_code"]),
+        code=code,
     )
     return Asked(packets, reply, low, embedded)
 
 
-def _number(column: pl.Series) -> Ints:
-    return column.cast(pl.Int64).fill_null(-1).to_numpy()
+def _numbers(frame: pl.DataFrame) -> list[Ints]:
+    """Return columns as whole numbers, -1 where a value is missing."""
+    return [column.to_numpy() for column in frame.select(pl.all().cast(pl.Int64).fill_null(-1))]
 
 
 def _face(frame: pl.DataFrame, account: Account) -> Ints:
     names = pl.Series(account.faces.ids.names, dtype=pl.String)
     known = pl.DataFrame({"interface_id": names, "n": np.arange(len(names))})
     asked = frame.select("interface_id")
-    return _number(asked.join(known, on="interface_id", how="left", maintain_order="left")["n"])
+    found = asked.join(known, on="interface_id", how="left", maintain_order="left")
+    return _numbers(found.select("n"))[0]
 
 
 def _holder(account: Account, own: Ints) -> Ints:
@@ -141,7 +144,7 @@ def _places(texts: pl.Series, account: Account) -> tuple[Ints, Ints, Ints]:
     names = texts.unique().drop_nulls()
     six = names.str.contains(":", literal=True)
     last = names.str.extract(r"\.(\d{1,3})$", 1).cast(pl.Int64, strict=False)
-    bits = _number(last)
+    (bits,) = _numbers(last.to_frame())
     table = pl.DataFrame(
         {
             "text": names,
@@ -151,7 +154,8 @@ def _places(texts: pl.Series, account: Account) -> tuple[Ints, Ints, Ints]:
         }
     )
     found = texts.alias("text").to_frame().join(table, on="text", how="left", maintain_order="left")
-    return _number(found["place"]), _number(found["low"]), _number(found["embedded"])
+    place, low, embedded = _numbers(found.select("place", "low", "embedded"))
+    return place, low, embedded
 
 
 def _embedded(names: pl.Series, account: Account) -> Ints:

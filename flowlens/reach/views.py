@@ -72,9 +72,11 @@ class View:
         return self._rows[name]
 
     def _read(self, name: str) -> list[dict[str, Any]]:
-        call, owner = SHAPES[name].call, _OWNERS[name]
+        call, owner, frame = SHAPES[name].call, _OWNERS[name], self._frames[name]
+        if frame.is_empty():
+            return []
         speaking = {at for (_, asked), at in self._chosen.items() if asked == call}
-        frame = self._frames[name].filter(pl.col("capture").is_in(sorted(speaking)))
+        frame = frame.filter(pl.col("capture").is_in(sorted(speaking)))
         if owner and len(speaking) > 1:
             frame = frame.filter(pl.col("capture") == pl.col("capture").max().over(owner))
         return frame.to_dicts()

@@ -18,7 +18,7 @@ from flowlens.store.batch import NAMES, RECORDS, Batch, batches, gather, identif
 from flowlens.store.commit import Conflict, append, complete, number, stage
 from flowlens.store.days import mark, rebuild
 from flowlens.store.distinct import Kind, fresh
-from flowlens.store.place import Store
+from flowlens.store.place import Held, Store
 from flowlens.store.tidy import compact
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def ingest(  # noqa: PLR0913 - the options of a command that reads
         StrictError: Under `strict`: a line was rejected; batches before it stay.
     """
     options = aws or Aws()
-    place = store if isinstance(store, Store) else Store(str(store), options)
+    given = store if isinstance(store, Store) else Store(str(store), options)
+    place = Held(given.root, given.aws)
     summary = Summary()
 
     def note(text: str) -> None:

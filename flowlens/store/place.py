@@ -1,6 +1,7 @@
 """Where a store is, and its tables as Delta sees them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,17 @@ import polars as pl
 from flowlens.errors import FlowlensError, InputError, OutputError
 from flowlens.sources import Aws
 from flowlens.sources.listing import Source
+from flowlens.store.files import scan
 from flowlens.store.schema import TABLES, kept
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-__all__ = ["Store", "arrow", "divide", "is_store"]
+__all__ = ["Held", "Store", "arrow", "divide", "is_store"]
+
+#: Commits after which Delta sums its log up; each one since then is a request to whoever opens.
+LOG = {"delta.checkpointInterval": "10"}
 
 #: The tables by which a store is known.
 MARKS = ("records", "objects")
@@ -54,10 +59,17 @@ class Store:
             InputError: The store or the table is not there, or cannot be read.
         """
         from deltalake import DeltaTable
+
+        with self._readable(table):
+            return DeltaTable(self.uri(table), storage_options=self.options())
+
+    @contextmanager
+    def _readable(self, table: str) -> Iterator[None]:
+        """Turn what Delta says of a table into one line."""
         from deltalake.exceptions import DeltaError, TableNotFoundError
 
         try:
-            return DeltaTable(self.uri(table), storage_options=self.options())
+            yield
         except TableNotFoundError as error:
             msg = f"{self.root}: no table {table!r} here; a store is what `flowlens ingest` writes"
             raise InputError(msg) from error
@@ -68,7 +80,7 @@ class Store:
     def scan(self, table: "str | DeltaTable") -> pl.LazyFrame:
         """Return a table, or one state of it, as a lazy frame."""
         source = self.open(table) if isinstance(table, str) else table
-        return pl.scan_delta(source, storage_options=self.options() or None)
+        return scan(source, self.options())
 
     def create(self) -> None:
         """Make the tables that are not there yet; two processes may do it at the same time.
@@ -76,26 +88,56 @@ class Store:
         Raises:
             OutputError: The place cannot be written.
         """
+        for name in TABLES:
+            try:
+                self.open(name)
+            except InputError:  # not there, or not to be reached
+                self._make(name)
+
+    def _make(self, name: str) -> None:
         from deltalake import DeltaTable, Schema
         from deltalake.exceptions import DeltaError
 
-        options = self.options()
-        for name, (columns, partitions) in TABLES.items():
-            uri = self.uri(name)
-            try:
-                if DeltaTable.is_deltatable(uri, options):
-                    continue
-                if not _remote(uri):
-                    Path(uri).mkdir(parents=True, exist_ok=True)
-                schema = Schema.from_arrow(arrow(columns))
-                DeltaTable.create(
-                    uri, schema, mode="ignore", partition_by=partitions, storage_options=options
-                )
-            except (DeltaError, OSError) as error:
-                if _there(uri, options):  # somebody else was faster
-                    continue
-                msg = f"{self.root}: no store can be made here ({_line(error)})"
-                raise OutputError(msg) from error
+        columns, partitions = TABLES[name]
+        uri, options = self.uri(name), self.options()
+        try:
+            if not _remote(uri):
+                Path(uri).mkdir(parents=True, exist_ok=True)
+            schema = Schema.from_arrow(arrow(columns))
+            DeltaTable.create(
+                uri,
+                schema,
+                mode="ignore",
+                partition_by=partitions,
+                configuration=LOG,
+                storage_options=options,
+            )
+        except (DeltaError, OSError) as error:
+            if _there(uri, options):  # somebody else was faster
+                return
+            msg = f"{self.root}: no store can be made here ({_line(error)})"
+            raise OutputError(msg) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Store):
+    """A store whose tables one run holds open: each is read once, then only what came after.
+
+    A table that was opened goes on with those opened later, so threads must not share it.
+    """
+
+    tables: dict[str, "DeltaTable"] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def open(self, table: str) -> "DeltaTable":
+        """Return the newest state of a table, also where it is held already."""
+        if table not in self.tables:
+            self.tables[table] = Store.open(self, table)
+        else:
+            with self._readable(table):
+                self.tables[table].update_incremental()
+        return self.tables[table]
 
 
 def is_store(src: str | Path, aws: Aws | None = None) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from flowlens.cli import help as pages
 from flowlens.cli import main
-from flowlens.cli.app import app
+from flowlens.cli.app import VERBS
 
 
 def spawn(*args: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -23,10 +23,8 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert main([]) == 0
     assert capsys.readouterr().out == told
-    known = {command.name for command in app.registered_commands}
-    known |= {group.name for group in app.registered_groups}
     listed = [verb for verbs in pages.JOBS.values() for verb, _, _ in verbs]
-    assert sorted(listed) == sorted(str(name) for name in known)
+    assert sorted(listed) == sorted(VERBS)
     for verb in listed:
         assert f"$ {pages.example(verb)}" in told
         assert pages.example(verb).startswith(f"flowlens {verb}")
@@ -78,6 +76,26 @@ def test_common_options(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
         "--endpoint-url", "--strict", "--redact", "--output", "--as", "--limit",
     ):  # fmt: skip
         assert option in told
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("rec", "records"), ("records --inv", "--inventory")]
+)
+def test_completion(
+    typed: str,
+    offered: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The shell is told how verbs and options go on."""
+    words = f"flowlens {typed}"
+    monkeypatch.setenv("_FLOWLENS_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    with pytest.raises(SystemExit) as done:
+        main([])
+    assert not done.value.code
+    assert capsys.readouterr().out.split() == [offered]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

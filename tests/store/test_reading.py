@@ -1,11 +1,13 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import flowlens
 from flowlens.cli import main
@@ -20,6 +22,7 @@ from flowlens.store import (
     records,
     rejects,
 )
+from flowlens.store.schema import TABLES
 
 ROOT = Path(__file__).parents[2]
 CASE = ROOT / "data" / "case"
@@ -176,3 +179,19 @@ def test_the_lines_of_the_documentation_run(
     rows = result.collect().rows() if engine == "Polars" else result.fetchall()
     sums = conversations(case).group_by("server").agg(pl.sum("bytes_out")).collect()
     assert dict(rows) == dict(sums.rows())
+
+
+def test_every_table_is_read_as_delta_says(case: Store, tmp_path: Path) -> None:
+    """The files of a table are the rows that Polars finds there through Delta, empty ones too."""
+    empty = Store(str(tmp_path / "store"))
+    empty.create()
+    for store, name in product((case, empty), TABLES):
+        ours, theirs = store.scan(name), pl.scan_delta(store.uri(name))
+        assert ours.collect_schema() == theirs.collect_schema()
+        assert_frame_equal(ours.collect(), theirs.collect())
+
+
+def test_logs_of_tables_are_summed_up_often(case: Store) -> None:
+    """Whoever opens a table reads no more than ten commits."""
+    told = [case.open(name).metadata().configuration for name in TABLES]
+    assert {each["delta.checkpointInterval"] for each in told} == {"10"}

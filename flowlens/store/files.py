@@ -1,0 +1,53 @@
+"""The files of a Delta table as one lazy frame."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+__all__ = ["scan"]
+
+#: The protocol of tables whose files are all there is to read: no deletion vectors, no columns
+#: under other names. https://github.com/delta-io/delta/blob/master/PROTOCOL.md#reader-requirements
+PLAIN = 1
+
+
+def scan(table: "DeltaTable", options: Mapping[str, str]) -> pl.LazyFrame:
+    """Return one state of a table as a lazy frame, as `polars.scan_delta` does.
+
+    That loads PyArrow, which alone takes longer than to find an address in a table.
+
+    Args:
+        table: The table.
+        options: What reaches it.
+    """
+    storage = dict(options) or None
+    if table.protocol().min_reader_version > PLAIN:  # another engine has gone on with it
+        return pl.scan_delta(table, storage_options=storage)
+    columns = pl.Schema(table.schema())
+    files = table.file_uris()
+    if not files:
+        return pl.LazyFrame(schema=columns)
+    parts = {name: columns[name] for name in table.metadata().partition_columns}
+    rows = pl.scan_parquet(
+        files,
+        schema={name: dtype for name, dtype in columns.items() if name not in parts},
+        hive_schema=parts or None,
+        hive_partitioning=bool(parts),
+        glob=False,
+        missing_columns="insert",  # a column that came to the table later
+        extra_columns="ignore",
+        cast_options=CASTS,
+        storage_options=storage,
+    )
+    return rows.select(list(columns))
+
+
+#: What another engine may have written into a file, such as the milliseconds of Spark.
+CASTS = pl.ScanCastOptions(
+    integer_cast="upcast",
+    datetime_cast=["nanosecond-downcast", "millisecond-upcast", "convert-timezone"],
+)
