@@ -19,14 +19,22 @@ HEAD = (
 
 
 def line(
-    eni: str, src: str, dst: str, ports: str = "40000 443", at: int = 0, action: str = "ACCEPT",
-    packets: int = 2, raw: str = "", instance: str = "-", tgw: str = "-",
-) -> str:  # fmt: skip
-    """A record of an observer; `raw` are the addresses that stand in for the packet's."""
+    eni: str,
+    src: str,
+    dst: str,
+    *,
+    ports: str = "40000 443",
+    at: int = 0,
+    packets: int = 2,
+    raw: str = "",
+    last: str = "- -",
+    action: str = "ACCEPT",
+) -> str:
+    """A record; `raw` stand in for the packet's addresses, `last` is an instance and a gateway."""
     begin = START + at
     return (
         f"{eni} {raw or f'{src} {dst}'} {ports} 6 {packets} 80 {begin} {begin + 59} {action} "
-        f"{src} {dst} {instance} {tgw}"
+        f"{src} {dst} {last}"
     )
 
 
@@ -69,8 +77,8 @@ def gateways() -> Iterable[str]:
         yield line("eni-nat", "10.0.9.9", "198.51.100.7", ports=f"{2_000 + client} 443", at=client)
         yield line("nat-1", own, "198.51.100.8", at=client)
         yield line("nat-1", "203.0.113.5", "198.51.100.8", ports="3000 443", at=client)
-        yield line("eni-node", f"10.0.5.{client}", own, raw=f"10.0.5.5 {own}", instance="i-1")
-        yield line("tgw-attach-1", own, "10.7.0.1", action="-", tgw="tgw-attach-1")
+        yield line("eni-node", f"10.0.5.{client}", own, raw=f"10.0.5.5 {own}", last="i-1 -")
+        yield line("tgw-attach-1", own, "10.7.0.1", action="-", last="- tgw-attach-1")
         yield line(f"eni-{client}", own, "10.7.0.1", at=4_000)
 
 
@@ -87,7 +95,7 @@ def scans() -> Iterable[str]:
 
 def nobody() -> Iterable[str]:
     """Records that name neither observer nor address."""
-    yield line("-", "-", "-", action="-", tgw="-")
+    yield line("-", "-", "-", action="-")
     yield line("-", "10.0.0.1", "-")
 
 
