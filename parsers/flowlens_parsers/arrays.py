@@ -9,8 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens_parsers.fields import OBSERVERS, SCHEMA
-from flowlens_parsers.packing import BAD, KNOWN, MOST, NULL, WIDTH, Words
+from flowlens_parsers.packing import MOST, WIDTH
 from flowlens_parsers.quiet import table
+from flowlens_parsers.tokens import BAD, KNOWN, NULL, Words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,13 +32,8 @@ _SILENT = table([], "")
 class Texts:
     """The distinct texts of a column, and their codes; one code more stands for null."""
 
-    texts: list[str | None]
+    texts: pl.Series
     codes: Words
-
-    @classmethod
-    def of(cls, texts: list[str | None], codes: Mapping[str | None, int]) -> "Texts":
-        """Return texts with their codes."""
-        return cls(texts, np.array([*map(codes.__getitem__, texts), NULL], np.uint64))
 
     def among(self, *words: str) -> Bits:
         """Say which texts are one of these, without the blanks around them."""
