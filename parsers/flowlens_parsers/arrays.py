@@ -110,7 +110,7 @@ class Columns:
         return inside | ~self.known[name] if name in self.known else inside
 
     def packed(self, versions: Callable[[Numbers], Words]) -> Words:
-        """Return the rows as `kernel.pack` writes them; those that are not good mean nothing."""
+        """Return the rows as `rowkernel.pack` writes them; those that are not good mean nothing."""
         rows = np.zeros((self.height, WIDTH), np.uint64)
         raw_src, src = self._end("src")
         raw_dst, dst = self._end("dst")
@@ -159,7 +159,7 @@ class Columns:
         return np.where(first == NULL, second, first)
 
     def _facts(self) -> Words:
-        """Return what is yes or no about each record, a bit each, as `kernel.facts` has them."""
+        """Return what is yes or no about each record, a bit each, as `rowkernel.facts` has them."""
         flags = self._number("tcp_flags", -1).view(np.int64)
         flagged = flags >= 0
         ours = self._codes("tgw_attachment_id") == NULL

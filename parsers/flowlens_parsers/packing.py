@@ -1,7 +1,7 @@
 """The packing parser: a block of text to integers, for whoever merges records by the million.
 
 Texts become codes of a dictionary that belongs to the packer; numbers stay numbers. Each record
-is `WIDTH` integers of 64 bits, laid out as `kernel.pack` writes them. What the kernel cannot
+is `WIDTH` integers of 64 bits, laid out as `rowkernel.pack` writes them. What the kernel cannot
 prove about a line is left to the tolerant parser, so both give the same account of every line.
 """
 
