@@ -54,7 +54,7 @@ class Entry:
         self.unread += batch.unread
         self.unknown.update(batch.unknown)
         if batch.coverage.height:
-            nodata = int((batch.coverage["status"] == "NODATA").sum())
+            nodata = batch.coverage["status"].to_list().count("NODATA")
             self.nodata += nodata
             self.skipdata += batch.coverage.height - nodata
             self.coverage.append(batch.coverage)

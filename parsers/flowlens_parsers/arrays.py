@@ -9,8 +9,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens_parsers.fields import OBSERVERS, SCHEMA
-from flowlens_parsers.packing import BAD, KNOWN, MOST, NULL, WIDTH, Words
+from flowlens_parsers.packing import MOST, WIDTH
 from flowlens_parsers.quiet import table
+from flowlens_parsers.tokens import BAD, KNOWN, NULL, Words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,13 +32,8 @@ _SILENT = table([], "")
 class Texts:
     """The distinct texts of a column, and their codes; one code more stands for null."""
 
-    texts: list[str | None]
+    texts: pl.Series
     codes: Words
-
-    @classmethod
-    def of(cls, texts: list[str | None], codes: Mapping[str | None, int]) -> "Texts":
-        """Return texts with their codes."""
-        return cls(texts, np.array([*map(codes.__getitem__, texts), NULL], np.uint64))
 
     def among(self, *words: str) -> Bits:
         """Say which texts are one of these, without the blanks around them."""
@@ -114,7 +110,7 @@ class Columns:
         return inside | ~self.known[name] if name in self.known else inside
 
     def packed(self, versions: Callable[[Numbers], Words]) -> Words:
-        """Return the rows as `kernel.pack` writes them; those that are not good mean nothing."""
+        """Return the rows as `rowkernel.pack` writes them; those that are not good mean nothing."""
         rows = np.zeros((self.height, WIDTH), np.uint64)
         raw_src, src = self._end("src")
         raw_dst, dst = self._end("dst")
@@ -163,7 +159,7 @@ class Columns:
         return np.where(first == NULL, second, first)
 
     def _facts(self) -> Words:
-        """Return what is yes or no about each record, a bit each, as `kernel.facts` has them."""
+        """Return what is yes or no about each record, a bit each, as `rowkernel.facts` has them."""
         flags = self._number("tcp_flags", -1).view(np.int64)
         flagged = flags >= 0
         ours = self._codes("tgw_attachment_id") == NULL

@@ -5,9 +5,8 @@ the rules of `columns`, and what is done for each row is arithmetic on numbers. 
 not be records, or are none, are left to `columns.typed`.
 """
 
-from collections.abc import Iterable, Mapping
-from itertools import chain
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import polars as pl
@@ -15,7 +14,7 @@ import polars as pl
 from flowlens_parsers.arrays import Bits, Columns, Numbers, Texts
 from flowlens_parsers.columns import plain, value
 from flowlens_parsers.fields import ADDRESSES, OWN, SCHEMA
-from flowlens_parsers.packing import BAD, NULL, Code, Words
+from flowlens_parsers.tokens import BAD, NULL, Code, Words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,6 +46,45 @@ def texts(file: "ParquetFile", names: Mapping[str, str]) -> list[str] | None:
     return found
 
 
+class _Known:
+    """The texts met in columns of one kind, and their codes; new ones are judged, each once.
+
+    Args:
+        like: a field whose texts are as these.
+        code: codes texts.
+    """
+
+    def __init__(self, like: str, code: Code) -> None:
+        self._like, self._code = like, code
+        self._words = pl.Categorical(pl.Categories.random())  # numbers texts as they come
+        # Polars forgets the numbers with the last column that has them.
+        self._held = pl.Series([], dtype=pl.String).cast(self._words)
+        self._codes = np.empty(0, np.uint64)
+
+    @property
+    def many(self) -> bool:
+        """Whether there are so many that it is better to begin anew."""
+        return len(self._codes) > MANY
+
+    def codes(self, texts: pl.Series) -> Words:
+        """Return codes: `NULL` for what stands for nothing, `BAD` for what is none."""
+        numbers = texts.cast(self._words).to_physical()
+        new = texts.filter(numbers >= len(self._codes)).unique(maintain_order=True)
+        if len(new):
+            self._learn(new)
+        codes: Words = np.append(self._codes, np.uint64(NULL))
+        found: Words = codes[numbers.fill_null(len(self._codes)).to_numpy()]
+        return found
+
+    def _learn(self, new: pl.Series) -> None:
+        shown = plain(pl.DataFrame({self._like: new}))[self._like]
+        found = value(self._like, shown)
+        told = self._code(found.fill_null(""))
+        told[found.is_null().to_numpy()] = BAD
+        told[shown.is_null().to_numpy()] = NULL
+        self._codes = np.append(self._codes, told.astype(np.uint64))
+
+
 class Columnar:
     """Packs batches of columns; what it knows of their texts serves the next batch and object.
 
@@ -56,7 +94,7 @@ class Columnar:
 
     def __init__(self, code: Code) -> None:
         self._code = code
-        self._codes: dict[str, dict[str | None, int]] = {}
+        self._kinds: dict[str, _Known] = {}
 
     def pack(self, batch: "pa.RecordBatch", source: str) -> tuple[Words, pl.DataFrame, Bits]:
         """Pack the records of a batch.
@@ -78,41 +116,28 @@ class Columnar:
 
     def _texts(self, batch: "pa.RecordBatch") -> "dict[str, Texts]":
         """Return what the texts of each column are."""
-        texts = {
-            name: column.dictionary.to_pylist()
-            for name, column in zip(batch.schema.names, batch.columns, strict=True)
-            if hasattr(column, "dictionary")
-        }
         found: dict[str, Texts] = {}
         for like in ("srcaddr", "action"):  # the columns of addresses have the same, mostly
-            mine = {name for name in texts if (name in ADDRESSES) == (like in ADDRESSES)}
-            codes = self._known(like, chain.from_iterable(texts[name] for name in sorted(mine)))
-            found |= {name: Texts.of(texts[name], codes) for name in mine}
+            mine = {
+                name: cast(pl.Series, pl.from_arrow(column.dictionary)).cast(pl.String)
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+                if hasattr(column, "dictionary") and (name in ADDRESSES) == (like in ADDRESSES)
+            }
+            at = 0
+            codes = self._known(like, pl.concat(mine.values())) if mine else np.empty(0, np.uint64)
+            for name, texts in mine.items():
+                found[name] = Texts(texts, np.append(codes[at : at + len(texts)], np.uint64(NULL)))
+                at += len(texts)
         return found
 
-    def _known(self, like: str, texts: Iterable[str | None]) -> dict[str | None, int]:
-        """Return the codes of texts: `NULL` for those that stand for nothing, `BAD` for wrong ones.
-
-        Args:
-            like: a field whose texts are as these.
-            texts: some, also several times.
-        """
-        codes = self._codes.setdefault(like, {})
-        if len(codes) > MANY:
-            codes.clear()
-        new = [text for text in dict.fromkeys(texts) if text not in codes]
-        if new:
-            shown = plain(pl.DataFrame({like: new}, schema={like: pl.String}))[like]
-            found = value(like, shown)
-            told = self._code(found.fill_null(""))
-            told[found.is_null().to_numpy()] = BAD
-            told[shown.is_null().to_numpy()] = NULL
-            codes |= zip(new, told.tolist(), strict=True)
-        return codes
+    def _known(self, like: str, texts: pl.Series) -> Words:
+        """Return the codes of texts that are as those of a field."""
+        if like not in self._kinds or self._kinds[like].many:
+            self._kinds[like] = _Known(like, self._code)
+        return self._kinds[like].codes(texts)
 
     def _versions(self, numbers: Numbers) -> Words:
         """Return the codes of numbers as texts; negative ones are none."""
         distinct, places = np.unique(numbers, return_inverse=True)
         names = [str(number) if number >= 0 else None for number in distinct.tolist()]
-        codes = self._known("action", names)
-        return np.array([codes[name] for name in names], np.uint64)[places]
+        return self._known("action", pl.Series(names, dtype=pl.String))[places]

@@ -84,10 +84,11 @@ def _place(module: str) -> Path | None:
 
 def _sources(module: str) -> bytes:
     """Return the text of a module and of those beside it, whose functions it may take in."""
-    room = module.rpartition(".")[0]
-    specs = [find_spec(name) for name in (*KERNELS, SEARCH) if name.rpartition(".")[0] == room]
-    paths = [Path(spec.origin) for spec in specs if spec is not None and spec.origin is not None]
-    return b"".join(path.read_bytes() for path in paths)
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        return b""
+    room = Path(spec.origin).parent
+    return b"".join(path.read_bytes() for path in sorted(room.glob("*kernel.py")))
 
 
 def _keep(path: Path, code: bytes) -> None:

@@ -1,13 +1,13 @@
 """The packing parser: a block of text to integers, for whoever merges records by the million.
 
 Texts become codes of a dictionary that belongs to the packer; numbers stay numbers. Each record
-is `WIDTH` integers of 64 bits, laid out as `kernel.pack` writes them. What the kernel cannot
+is `WIDTH` integers of 64 bits, laid out as `rowkernel.pack` writes them. What the kernel cannot
 prove about a line is left to the tolerant parser, so both give the same account of every line.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,25 +15,47 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens_parsers.fields import ADDRESSES, SCHEMA, TIME
-from flowlens_parsers.machine import Kernel, load
-from flowlens_parsers.values import SECONDS, addresses
+from flowlens_parsers.machine import load
+from flowlens_parsers.tokens import (
+    ADDRESS,
+    BAD,
+    NULL,
+    NUMERAL,
+    WORD,
+    Code,
+    Tokens,
+    Words,
+    address,
+)
+from flowlens_parsers.values import SECONDS
 
 if TYPE_CHECKING:
     from flowlens_parsers.columnar import Columnar
 
-__all__ = ["NULL", "PLACES", "SLOTS", "Packer", "Rows", "Words", "address", "packable"]
+__all__ = [
+    "BAD",
+    "MOST",
+    "NULL",
+    "PLACES",
+    "SLOTS",
+    "WIDTH",
+    "Code",
+    "Packed",
+    "Packer",
+    "Words",
+    "address",
+    "packable",
+]
 
-Words = NDArray[np.uint64]
-Odd = tuple[int, int]  # offset in the block, number of the line in the block
+Odd = list[int]  # offset in the block, number of the line in the block
 
 WIDTH = 9  # integers of a row
-ENTRY = 6  # integers of a token
-MEMO = 3  # integers of what is kept of a field's last token
-NULL = 2**32 - 1  # the code of '-'
-BAD = 2**32 - 2  # the code of an address that is none
+SPAN = 256  # lines that the kernel takes at once
+STOPS = 1 << 14  # tokens that it takes at once
+MARGIN = 64  # bytes behind a text that the kernel may read
 
 #: What the kernel makes of a field.
-TEXT, NUMBER, WORD, ADDRESS, FLAGS, STATUS, NUMERAL = range(7)
+TEXT, NUMBER, _, _, FLAGS, STATUS, _ = range(7)
 
 #: Columns that a row has room for, in the kernel's order; the last place is for all others.
 SLOTS = (
@@ -43,11 +65,8 @@ SLOTS = (
     *("interface_type", "pkt_src_aws_service", "pkt_dst_aws_service", "version"),
 )
 OTHER = 31
-#: Texts whose codes the kernel knows: the directions, then the kinds that pass traffic on.
-KNOWN = (
-    *("egress", "ingress"),
-    *("nat_gateway", "regional_nat_gateway", "transit_gateway", "network_load_balancer"),
-)
+#: What stands for nothing; 0 for all other kinds.
+MISSING = {WORD: NULL, ADDRESS: NULL, NUMERAL: NULL, FLAGS: 2**64 - 1}
 
 ROOM = 1 << 17  # rows that there is room for at first
 
@@ -56,176 +75,137 @@ CODED = [0, PLACES, 7]  # where a row has codes that may be `BAD`
 LINE = 6  # where a row has its action and its offset in the block
 
 # The counters that tell how far the kernel is.
-AT, ROWS, ODDS, TOKENS, LINES = range(5)
+AT, ROWS, ODDS, _, LINES = range(5)
 MOST = {pl.UInt8(): 2**8 - 1, pl.UInt16(): 2**16 - 1, pl.UInt32(): 2**32 - 1, TIME: SECONDS}
 
-#: Turns canonical texts into the codes of the caller's dictionary.
-Code = Callable[[pl.Series], NDArray[np.uint32]]
 
-
-def address(array: NDArray[np.generic]) -> int:
-    """Return where an array lies in memory, for a kernel."""
-    place: int = array.__array_interface__["data"][0]
-    return place
-
-
-def packable(names: Sequence[str]) -> bool:
+@cache
+def packable(names: tuple[str, ...]) -> bool:
     """Say whether a header line could not pass for data: some value is no free text."""
     return any(_kind(name) not in (TEXT, WORD, STATUS) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """Packed records of one block, and the lines that are left to the tolerant parser.
+class Packed:
+    """What is told of a block besides its records.
 
-    The records are the packer's memory, which the next block takes.
+    Args:
+        lines: all of them, also empty ones.
+        odd: those that are left to the tolerant parser.
     """
 
-    records: Words  # WIDTH integers each; codes are the packer's
+    lines: int
     odd: list[Odd]
-    lines: int  # all of them, also empty ones
 
 
 class Packer:
-    """Packs blocks of text; its dictionary grows as new texts come.
+    """Packs blocks of text; its dictionary grows as new texts come, and its rows until dropped.
 
     Args:
         code: codes texts for `codes`; called with each text once.
     """
 
     def __init__(self, code: Code) -> None:
-        self.code = code
-        self._room = 1 << 12
-        self._entries: Words = np.zeros(self._room * ENTRY, np.uint64)
-        self._table = np.zeros(self._room * 2, np.uint32)
-        self._briefs: Words = np.zeros(self._room * 4, np.uint64)
+        self._code = code
         self._state = np.zeros(8, np.int64)
+        self._tokens = Tokens(code, self._state)
+        self._kernel = load("flowlens_parsers.kernel")
         self._rows: Words = np.empty(ROOM * WIDTH, np.uint64)
         self._odd = np.empty(ROOM * 2, np.uint32)
+        self._work: tuple[NDArray[Any], ...] = (
+            np.zeros(STOPS + MARGIN, np.uint32),
+            np.zeros(SPAN + 1, np.uint32),
+            np.zeros(SPAN + 1, np.uint8),
+        )
+        self._places()
         self._plans: dict[tuple[str, ...], _Plan] = {}
-        self._known = 0
-        self._spotless = True  # no code is `BAD`
-        #: The caller's code of each of the packer's.
-        self.codes = np.empty(self._room, np.uint32)
-        for text in KNOWN:
-            word = np.frombuffer(text.encode().ljust(64, b"\0"), np.uint8)
-            self._kernel["learn"](address(word), len(text), WORD, *self._dictionary())
+
+    def _places(self) -> None:
+        """Note where everything lies in memory."""
+        self._room = len(self._odd) // 2
+        self._working = tuple(address(array) for array in self._work)
+        self._output = (
+            *(address(self._rows), address(self._odd), self._room),
+            address(self._state),
+        )
+
+    @property
+    def codes(self) -> NDArray[np.uint32]:
+        """The caller's code of each of the packer's."""
+        return self._tokens.codes
 
     @cached_property
     def columnar(self) -> "Columnar":
         """What packs columns: as the packer, it knows the texts of the objects before."""
         from flowlens_parsers.columnar import Columnar
 
-        return Columnar(self.code)
+        return Columnar(self._code)
 
-    @cached_property
-    def _kernel(self) -> dict[str, Kernel]:
-        return dict(load("flowlens_parsers.kernel"))
+    @property
+    def height(self) -> int:
+        """How many records there are."""
+        return int(self._state[ROWS])
 
-    def pack(self, block: bytes, names: Sequence[str]) -> Rows:
-        """Pack a block of whole lines, each ending in a newline.
+    @property
+    def records(self) -> Words:
+        """The records: WIDTH integers each, whose codes are the packer's. More may replace them."""
+        return self._rows[: self.height * WIDTH].reshape(-1, WIDTH)
+
+    def drop(self, height: int = 0) -> None:
+        """Forget the records after the first `height`."""
+        self._state[ROWS] = height
+
+    def pack(self, block: bytes, names: Sequence[str]) -> Packed:
+        """Add the records of a block of whole lines, each ending in a newline.
 
         Args:
             block: text.
             names: columns in the order of the values.
         """
         plan = self._plans.get(tuple(names)) or self._plans.setdefault(tuple(names), _Plan(names))
-        self._state[[AT, ROWS, ODDS, LINES]] = 0
-        # The kernel reads eight bytes at a time, so behind the last line there must be some.
-        cut = block.rfind(b"\n", 0, max(0, len(block) - 8)) + 1
-        self._scan(block, cut, plan)
-        first = self._odds()
-        rest = block[cut:] + bytes(8)
-        self._state[[AT, ODDS]] = 0
-        records = int(self._state[ROWS])
-        self._scan(rest, len(rest) - 8, plan)
-        odd = first + [(cut + at, line) for at, line in self._odds()]
-        rows = self._rows[: self._state[ROWS] * WIDTH].reshape(-1, WIDTH)
-        rows[records:, LINE] += np.uint64(cut << 32)
-        return self._proven(Rows(rows, odd, int(self._state[LINES])), block)
+        before, state = self.height, self._state
+        state[AT] = state[ODDS] = state[LINES] = 0
+        # The kernel looks ahead, so behind the last lines there must be something.
+        cut = block.rfind(b"\n", 0, max(0, len(block) - MARGIN)) + 1
+        rest = np.frombuffer(block[cut:] + bytes(MARGIN), np.uint8)
+        self._scan(address(np.frombuffer(block, np.uint8)), cut, plan)
+        self._scan(address(rest) - cut, len(block), plan)
+        odd = self._odd[: state[ODDS] * 2].reshape(-1, 2).tolist()
+        if not self._tokens.spotless:
+            odd = sorted(odd + self._refused(before, block))
+        return Packed(int(state[LINES]), odd)
 
-    def _scan(self, text: bytes, size: int, plan: "_Plan") -> None:
-        """Add the rows of whole lines."""
-        state, start = self._state, address(np.frombuffer(text, np.uint8))
+    def _scan(self, text: int, size: int, plan: "_Plan") -> None:
+        """Add the rows of whole lines.
+
+        Args:
+            text: where in memory the block begins, or would begin.
+            size: bytes up to which it is read.
+            plan: what the lines have.
+        """
+        state, most, tokens = self._state, plan.coded * SPAN, self._tokens
         while state[AT] < size:
-            room = len(self._odd) // 2
-            if max(state[ROWS], state[ODDS]) >= room:
+            if max(state[ROWS], state[ODDS]) + SPAN > self._room:
                 self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
                 self._odd = np.concatenate([self._odd, np.empty_like(self._odd)])
-                room *= 2
+                self._places()
             self._kernel["scan"](
-                *(start, size, *plan.arguments),
-                *self._dictionary()[:3],
-                *(
-                    address(self._briefs),
-                    self._room,
-                    address(plan.slots),
-                    address(self._rows),
-                    address(self._odd),
-                ),
-                *(room, address(state)),
+                *(text, size, *plan.arguments, *self._working, *tokens.arguments),
+                *(tokens.room - most, *self._output),
             )
-            self._learn()
+            tokens.learn(most)
 
-    def _odds(self) -> list[Odd]:
-        return [
-            (at, line) for at, line in self._odd[: self._state[ODDS] * 2].reshape(-1, 2).tolist()
-        ]
-
-    def _dictionary(self) -> tuple[int, int, int, int]:
-        mask = len(self._table) - 1
-        return address(self._table), mask, address(self._entries), address(self._state)
-
-    def _learn(self) -> None:
-        """Code the new tokens, and make room for more."""
-        count = int(self._state[TOKENS])
-        if count > self._known:
-            entries = self._entries.reshape(-1, ENTRY)[self._known : count]
-            self.codes[self._known : count] = self._coded(entries)
-            self._known = count
-        if count + 64 > self._room:
-            self._entries = np.concatenate([self._entries, np.zeros_like(self._entries)])
-            self.codes = np.concatenate([self.codes, np.zeros_like(self.codes)])
-            self._room *= 2
-            self._table = np.zeros(self._room * 2, np.uint32)
-            self._briefs = np.zeros(self._room * 4, np.uint64)  # they come back as texts do
-            self._kernel["refill"](*self._dictionary())
-
-    def _coded(self, entries: Words) -> NDArray[np.uint32]:
-        """Return the caller's codes of tokens, `BAD` for what is not what its field wants."""
-        raw = np.ascontiguousarray(entries[:, :5]).view("S40").ravel().tolist()
-        texts: list[str | None] = [text.decode() for text in raw]
-        kinds = entries[:, 5] >> 8
-        for kind, proof in _PROOFS.items():
-            of = np.flatnonzero(kinds == kind).tolist()
-            proven = proof(pl.Series([texts[at] for at in of], dtype=pl.String))
-            for at, text in zip(of, proven.to_list(), strict=True):
-                texts[at] = text
-        bad = [at for at, text in enumerate(texts) if text is None]
-        codes = self.code(pl.Series([text or "" for text in texts]))
-        if bad:
-            codes[bad] = BAD
-            self._spotless = False
-        return codes
-
-    def _proven(self, found: Rows, block: bytes) -> Rows:
-        """Return the rows whose codes are good; the others become odd lines."""
-        if self._spotless:
-            return found
-        codes = np.append(self.codes[: self._known], np.uint32(0))
-        halves = np.minimum(found.records[:, CODED].copy().view(np.uint32), self._known)
+    def _refused(self, before: int, block: bytes) -> list[Odd]:
+        """Take out the records of a block whose codes are not good; return where these are."""
+        tokens, rows = self._tokens, self.records[before:]
+        codes = np.append(tokens.codes[: tokens.known], np.uint32(0))
+        halves = np.minimum(rows[:, CODED].copy().view(np.uint32), tokens.known)
         bad = (codes[halves] == BAD).any(axis=1)
-        places = (found.records[bad, LINE] >> 32).tolist()
-        more = [(at, block.count(b"\n", 0, at)) for at in places]
-        return Rows(found.records[~bad], sorted(found.odd + more), found.lines)
-
-
-def _numerals(texts: pl.Series) -> pl.Series:
-    return texts.cast(pl.UInt8, strict=False).cast(pl.String)
-
-
-#: Make texts of a field what its column would hold; null where it cannot be.
-_PROOFS: dict[int, Callable[[pl.Series], pl.Series]] = {ADDRESS: addresses, NUMERAL: _numerals}
+        places = (rows[bad, LINE] >> 32).tolist()
+        good = rows[~bad]
+        rows[: len(good)] = good
+        self.drop(before + len(good))
+        return [[at, block.count(b"\n", 0, at)] for at in places]
 
 
 class _Plan:
@@ -238,15 +218,16 @@ class _Plan:
         self.kinds = np.array(kinds, np.uint8)
         self.places = np.array(places, np.uint8)
         self.most = np.array(most, np.uint64)
-        self.slots = np.zeros(32, np.uint64)
+        self.columns = np.zeros((OTHER + 1, SPAN), np.uint64)
         for place, name in enumerate(SLOTS):
-            kind = _kind(name)
-            self.slots[place] = {WORD: NULL, ADDRESS: NULL, NUMERAL: NULL, FLAGS: 2**64 - 1}.get(
-                kind, 0
-            )
-        self.memo = np.zeros(len(kinds) * MEMO, np.int64)
-        arrays: tuple[NDArray[Any], ...] = (self.kinds, self.places, self.most, self.memo)
-        self.arguments = (*(address(array) for array in arrays), len(kinds))
+            self.columns[place] = MISSING.get(_kind(name), 0)
+        #: How many tokens of a line get a code.
+        self.coded = sum(kind in (WORD, ADDRESS, NUMERAL) for kind in kinds)
+        arrays: tuple[NDArray[Any], ...] = (self.kinds, self.places, self.most)
+        self.arguments = (
+            *(address(array) for array in arrays),
+            *(len(kinds), address(self.columns)),
+        )
 
 
 def _kind(name: str) -> int:

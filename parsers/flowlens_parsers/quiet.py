@@ -6,7 +6,7 @@ answers, both give the same.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,8 +19,6 @@ from flowlens_parsers.values import SECONDS
 __all__ = ["Silence", "silences", "table"]
 
 STATUSES = ("NODATA", "SKIPDATA")
-
-_VERSION = re.compile("-|[0-9]{1,2}")
 
 #: Observer, status, start and end, as `COVERAGE` has them; times in seconds since 1970.
 Silence = tuple[str | None, str, int | None, int | None]
@@ -65,42 +63,28 @@ def table(said: Sequence[Silence], source: str) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """Where a layout has what."""
+    """What such a line of a layout looks like."""
 
-    width: int
-    status: int
-    version: int | None
-    times: tuple[int | None, int | None]
-    observers: tuple[int, ...]
-    empty: tuple[int, ...]  # numbers and addresses, of which such a line has none
+    match: Callable[[str], "re.Match[str] | None"]
+    observers: tuple[str, ...]  # groups of the pattern
 
     def read(self, line: bytes) -> Silence | None:
         """Return what a line says, or None where that is not proven."""
-        text = line.decode("ascii", "replace")
-        values = text.split(" ")
-        if len(values) != self.width or values[self.status] not in STATUSES:
+        found = self.match(line.decode("ascii", "replace"))
+        if found is None:
             return None
-        if not text.isascii() or not text.isprintable() or "" in values:
+        said = found.groupdict("-")
+        start, end = _second(said.get("start", "-")), _second(said.get("end", "-"))
+        if -1 in (start, end):
             return None
-        if any(values[at] != "-" for at in self.empty):
-            return None
-        if self.version is not None and not _VERSION.fullmatch(values[self.version]):
-            return None
-        when = [_second(values[at]) if at is not None else None for at in self.times]
-        if -1 in when:
-            return None
-        seen = (values[at] for at in self.observers if values[at] != "-")
-        return next(seen, None), values[self.status], when[0], when[1]
+        seen = (said[name] for name in self.observers if said[name] != "-")
+        return next(seen, None), said["log_status"], start, end
 
 
 def _second(value: str) -> int | None:
     """Return a time in seconds, None for none, -1 for what is not that."""
-    if value == "-":
-        return None
-    if not value.isdigit() or len(value) > len(str(SECONDS)):
-        return -1
-    second = int(value)
-    return second if second <= SECONDS else -1
+    second = -1 if value == "-" else int(value)
+    return None if value == "-" else second if second <= SECONDS else -1
 
 
 @lru_cache(maxsize=16)
@@ -108,18 +92,21 @@ def _plan(names: tuple[str, ...]) -> _Plan | None:
     """Return where a layout has what; None where it has no log-status."""
     if "log_status" not in names:
         return None
-    place = {name: at for at, name in enumerate(names)}
-    free = ("version", "start", "end")
-    return _Plan(
-        width=len(names),
-        status=place["log_status"],
-        version=place.get("version"),
-        times=(place.get("start"), place.get("end")),
-        observers=tuple(place[name] for name in OBSERVERS if name in place),
-        empty=tuple(
-            at
-            for name, at in place.items()
-            if name not in free
-            and (name in ADDRESSES or SCHEMA.get(name, pl.String()) != pl.String())
-        ),
-    )
+    last = {name: at for at, name in enumerate(names)}
+    parts = [_pattern(name) if last[name] == at else "[!-~]+" for at, name in enumerate(names)]
+    observers = tuple(name for name in OBSERVERS if name in last)
+    return _Plan(re.compile(" ".join(parts)).fullmatch, observers)
+
+
+def _pattern(name: str) -> str:
+    """Return what the value of a column looks like; others than a few have none."""
+    if name in ("start", "end"):
+        return f"(?P<{name}>-|[0-9]{{1,{len(str(SECONDS))}}})"
+    if name == "log_status":
+        return f"(?P<{name}>{'|'.join(STATUSES)})"
+    if name == "version":
+        return "(?:-|[0-9]{1,2})"
+    if name in OBSERVERS:
+        return f"(?P<{name}>[!-~]+)"
+    bare = name in ADDRESSES or SCHEMA.get(name, pl.String()) != pl.String()
+    return "-" if bare else "[!-~]+"

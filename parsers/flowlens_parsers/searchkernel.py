@@ -9,37 +9,9 @@ from numba import njit, types
 from numba.cpython.unsafe.numbers import trailing_zeros
 from numba.extending import intrinsic
 
+from flowlens_parsers.bytekernel import BITS, BYTES, STEP, equal, load, ones
+
 __all__ = ["KERNELS"]
-
-STEP = 64
-BYTES, BITS = ir.VectorType(ir.IntType(8), STEP), ir.IntType(64)
-
-
-def _load(builder, pointer, offset):
-    place = builder.bitcast(builder.gep(pointer, [offset]), BYTES.as_pointer())
-    value = builder.load(place)
-    value.align = 1
-    return value
-
-
-def _spread(builder, byte):
-    zero = ir.Constant(ir.IntType(32), 0)
-    first = builder.insert_element(ir.Constant(BYTES, ir.Undefined), byte, zero)
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), STEP), [0] * STEP)
-    return builder.shuffle_vector(first, ir.Constant(BYTES, ir.Undefined), mask)
-
-
-@intrinsic
-def equal(typing, pointer, offset, byte):
-    """Return a bit for each of the bytes at an offset: is it this one."""
-
-    def generate(context, builder, signature, given):
-        bits = builder.icmp_unsigned(
-            "==", _load(builder, given[0], given[1]), _spread(builder, given[2])
-        )
-        return builder.bitcast(bits, BITS)
-
-    return types.uint64(pointer, types.int64, types.uint8), generate
 
 
 @intrinsic
@@ -48,21 +20,11 @@ def odd(typing, pointer, offset):
 
     def generate(context, builder, signature, given):
         low = ir.Constant(BYTES, [33] * STEP)
-        less = builder.sub(_load(builder, given[0], given[1]), low)
+        less = builder.sub(load(builder, given, BYTES), low)
         bits = builder.icmp_unsigned(">", less, ir.Constant(BYTES, [57 - 33] * STEP))
         return builder.bitcast(bits, BITS)
 
     return types.uint64(pointer, types.int64), generate
-
-
-@intrinsic
-def ones(typing, word):
-    """Return how many bits are set."""
-
-    def generate(context, builder, signature, given):
-        return builder.ctpop(given[0])
-
-    return types.int64(types.uint64), generate
 
 
 @njit

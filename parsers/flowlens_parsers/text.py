@@ -7,12 +7,13 @@ from functools import lru_cache
 import polars as pl
 
 from flowlens_parsers.batch import LINE, Batch, Layout, Options, Packed, reject
+from flowlens_parsers.bundle import BLOCK, Bundle
 from flowlens_parsers.errors import NOT_UTF8
 from flowlens_parsers.fast import parse_block
 from flowlens_parsers.headers import BLANKS, header, headers, names
 from flowlens_parsers.lines import merge, parse_lines, refused
 from flowlens_parsers.picking import picked
-from flowlens_parsers.quiet import silences, table
+from flowlens_parsers.quiet import table
 from flowlens_parsers.streams import Fault, Reader, blocks
 
 __all__ = ["Cursor", "layout", "match", "names", "parse_lines", "read_text"]
@@ -24,9 +25,6 @@ _PEEK = 64 << 10
 #: Blocks that the fast parser refuses are cut into this many pieces, down to `_SMALL` bytes.
 _PIECES = 8
 _SMALL = 640 << 10
-
-#: Lines that a packed block may leave to the tolerant parser, whatever its length.
-_ODD = 64
 
 #: Control characters beside tab, newline and carriage return.
 _CONTROL = bytes(set(range(32)) - {9, 10, 11, 12, 13}) + b"\x7f"
@@ -67,14 +65,30 @@ def read_text(reader: Reader, name: str, options: Options) -> Iterator[Batch]:
     cursor = Cursor(name, options, names(options.format))
     if options.wanted.best and options.packer is None:
         yield from picked(cursor, reader)
+    if options.packer is not None:
+        yield from _bundled(cursor, reader, Bundle(options.packer))
+        return
     for block in blocks(reader, options.size):
         if isinstance(block, Fault):
-            yield reject(cursor.line, block.reason, block.text, name)
-            cursor.line += 1
-        elif options.packer is not None:
-            yield from cursor.parse(block)  # a packer's rows last until the next block
+            yield cursor.fault(block)
         else:
             yield from merge(list(cursor.parse(block)))
+
+
+def _bundled(cursor: "Cursor", reader: Reader, bundle: Bundle) -> Iterator[Batch]:
+    """Yield packed records, many at a time, and all other lines; nothing is lost at a break."""
+    bundle.clear()
+    cursor.bundle = bundle
+    try:
+        for block in blocks(reader, min(cursor.options.size, BLOCK)):
+            if isinstance(block, Fault):
+                yield cursor.fault(block)
+            else:
+                yield from cursor.parse(block)
+    except Exception:
+        yield from cursor.flush()
+        raise
+    yield from cursor.flush()
 
 
 @dataclass(slots=True)
@@ -86,14 +100,22 @@ class Cursor:
     names: tuple[str, ...]
     line: int = 1
     head: bytes = b""  # the header line in force, with its newline
+    bundle: Bundle | None = None  # takes what can be packed
+
+    def fault(self, place: Fault) -> Batch:
+        """Refuse what cannot be read as a line."""
+        self.line += 1
+        return reject(self.line - 1, place.reason, place.text, self.source)
 
     def parse(self, block: bytes) -> Iterator[Batch]:
         """Parse whole lines, of which the first may be a header."""
         first = block[: block.index(b"\n") + 1]
-        columns = header(first.decode("utf-8", "replace"))
+        # No field's name begins with a digit, but most lines do.
+        columns = None if first[:1].isdigit() else header(first.decode("utf-8", "replace"))
         if columns is None:
             yield from self.body(block)
             return
+        yield from self.flush()
         self.head, self.names = first, columns
         self.line += 1
         count = 1
@@ -101,13 +123,18 @@ class Cursor:
             yield replace(batch, headers=batch.headers + count)
             count = 0
         if count:
-            yield replace(self.judge(_NOTHING, columns), headers=count)
+            yield replace(_nothing(columns, self.options.columns), headers=count)
 
     def body(self, block: bytes) -> Iterator[Batch]:
         """Parse whole lines: fast where that is proven, else in ever smaller pieces."""
         if not block:
             return
-        batch = self.packed(block) or self.fast(block) or self.fast(_tidy(block))
+        if self.packed(block):
+            if self.bundle is not None and self.bundle.full:
+                yield from self.flush()
+            return
+        yield from self.flush()
+        batch = self.fast(block) or self.fast(_tidy(block))
         if batch is not None:
             yield batch
         elif self.smallest(block):
@@ -124,27 +151,30 @@ class Cursor:
         self.line += 0 if batch is None else batch.lines
         return batch
 
-    def packed(self, block: bytes) -> Batch | None:
+    def packed(self, block: bytes) -> bool:
         """Pack whole lines, if the caller wants that and no header among them changes columns."""
-        packer = self.options.packer
-        if packer is None or not self.packable:
-            return None
-        rows = packer.pack(block, self.names)
-        if len(rows.odd) > max(_ODD, rows.lines // 4):
-            return None
-        raw = [block[at : block.index(b"\n", at)] for at, _ in rows.odd]
-        said, others = silences(raw, self.names)
-        left = [raw[at] for at in others]
-        if any(header(line.decode("utf-8", "replace")) not in (None, self.names) for line in left):
-            return None
-        numbers = pl.Series([self.line + rows.odd[at][1] for at in others], dtype=LINE)
-        self.line += rows.lines
-        batch, some = _nothing(self.names, self.options.columns), Packed(rows.records, packer.codes)
-        if said:
-            batch = replace(batch, coverage=table(said, self.source), lines=len(said))
-        if left:
-            batch = merge([batch, *self.sift(numbers, left)])[0]
-        return replace(batch, lines=batch.lines + len(rows.records), packed=(some,))
+        if self.bundle is None or not self.packable:
+            return False
+        lines = self.bundle.take(block, self.names, self.line)
+        self.line += lines
+        return lines > 0
+
+    def flush(self) -> Iterator[Batch]:
+        """Hand on what was packed; its rows last until the next block."""
+        bundle = self.bundle
+        if bundle is None or not (bundle.packer.height or bundle.said or bundle.left):
+            return
+        rows = Packed(bundle.packer.records, bundle.packer.codes)
+        batch = _nothing(self.names, self.options.columns)
+        if bundle.said:
+            said = table(bundle.said, self.source)
+            batch = replace(batch, coverage=said, lines=said.height)
+        if bundle.left:
+            numbers, left = zip(*bundle.left, strict=True)
+            lines = self.sift(pl.Series(numbers, dtype=LINE), list(left))
+            batch = merge([batch, *lines])[0]
+        yield replace(batch, lines=batch.lines + len(rows.rows), packed=(rows,))
+        bundle.clear()
 
     @property
     def packable(self) -> bool:

@@ -1,21 +1,39 @@
 from flowlens.conversations import kernel as merging
 from flowlens.conversations import oriented, shelf, viewkernel
-from flowlens_parsers import kernel, packing
+from flowlens_parsers import (
+    bytekernel,
+    kernel,
+    linekernel,
+    packing,
+    rowkernel,
+    splitkernel,
+    tokenkernel,
+    tokens,
+)
 
 
 def test_kernels_and_callers_mean_the_same_places() -> None:
     """Kept machine code knows numbers, so both sides of a call must name them alike."""
-    kinds = ("NUMBER", "WORD", "ADDRESS", "FLAGS", "STATUS", "NUMERAL")
-    counters = ("AT", "ROWS", "ODDS", "TOKENS", "LINES")
-    for name in (*kinds, *counters, "WIDTH", "ENTRY", "MEMO"):
-        assert getattr(kernel, name) == getattr(packing, name)
+    pairs = (
+        (linekernel, packing, ("NUMBER", "FLAGS", "STATUS", "SPAN")),
+        (linekernel, tokens, ("WORD", "NUMERAL")),
+        (tokenkernel, tokens, ("ADDRESS", "ENTRY", "NULL", "TOKENS")),
+        (kernel, packing, ("AT", "ROWS", "ODDS", "LINES")),
+        (rowkernel, packing, ("WIDTH",)),
+        (splitkernel, packing, ("STOPS",)),
+    )
+    for inner, outer, names in pairs:
+        for name in names:
+            assert getattr(inner, name) == getattr(outer, name)
+    assert tokens.MEMO == tokenkernel.LINE * (2**tokenkernel.PLACES + 1)
+    assert packing.MARGIN >= bytekernel.STEP
     columns = {
         "SRC": "srcaddr", "DPORT": "dstport", "BYTES": "bytes", "END": "end",
         "INTERFACE": "interface_id", "TGW": "tgw_attachment_id", "TCP": "tcp_flags",
         "DIRECTION": "flow_direction", "KIND": "interface_type", "VERSION": "version",
     }  # fmt: skip
     for name, column in columns.items():
-        assert packing.SLOTS[getattr(kernel, name)] == column
+        assert packing.SLOTS[getattr(rowkernel, name)] == column
     assert (merging.PACKED, merging.FLOW) == (packing.WIDTH, shelf.FLOW)
     assert (merging.SERVICE + 1, merging.RAW) == (shelf.WIDE, shelf.NARROW)
     for name in ("TUPLE", "VIEW", "ROLE"):

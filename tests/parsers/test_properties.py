@@ -185,10 +185,8 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@settings(moderate, max_examples=60)
-@given(raw=messy(), size=chunks)
-def test_packing_and_tolerant_parsers_agree(raw: bytes, size: int) -> None:
-    """Packed records say what typed ones say, and every other line has the same fate."""
+def agree(raw: bytes, size: int) -> None:
+    """Pack a text and read it line by line; fail where the two differ."""
     texts: dict[str | None, int] = {}
     packer = Packer(lambda new: np.array([texts.setdefault(t, len(texts)) for t in new], np.uint32))
     batches, rows = [], []
@@ -204,6 +202,29 @@ def test_packing_and_tolerant_parsers_agree(raw: bytes, size: int) -> None:
     order = [str(sorted(row.items(), key=str)) for row in (plain(r) for r in slow[0].to_dicts())]
     rows += [plain(row) for row in packed[0].to_dicts()]
     assert sorted(str(sorted(row.items(), key=str)) for row in rows) == sorted(order)
+
+
+@settings(moderate, max_examples=60)
+@given(raw=messy(), size=chunks)
+def test_packing_and_tolerant_parsers_agree(raw: bytes, size: int) -> None:
+    """Packed records say what typed ones say, and every other line has the same fate."""
+    agree(raw, size)
+
+
+def test_packing_and_tolerant_parsers_agree_on_long_texts() -> None:
+    """Also where odd lines stand among hundreds of others, and one has many thousand values."""
+    lines = [" ".join(SMALL)]
+    for n in range(3000):
+        start = 1_700_000_000 + n % 97
+        version, host = n % 3 + 2, f"10.{n % 7}.{n % 251}.{n % 13}"
+        lines.append(f"{version} {host} {n % 65536} {start} {start + 60} ACCEPT eni-{n % 19} OK")
+    breaks = ("", "x", " y", "2 - - - - - eni-1 NODATA", "z " * 20_000, "\x01", lines[2] + "\r")
+    for n, odd in enumerate(breaks):
+        lines[300 * n + 150] = odd
+        lines[311 * n + 77] = lines[311 * n + 77].replace(" ", odd[:2] or "\t", 1)
+    raw = "\n".join([*lines, lines[5].replace(" ACCEPT", " \u00e9")]).encode()
+    for size in (1 << 20, 50_001):
+        agree(raw, size)
 
 
 @moderate

@@ -1,0 +1,132 @@
+"""A packer's dictionary: the texts that its rows have codes of.
+
+The kernel adds tokens as it meets them. From time to time they are judged, each once, and get the
+codes of the caller.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flowlens_parsers.machine import load
+from flowlens_parsers.values import canonical
+
+__all__ = [
+    "ADDRESS",
+    "BAD",
+    "KNOWN",
+    "NULL",
+    "NUMERAL",
+    "TOKENS",
+    "WORD",
+    "Code",
+    "Tokens",
+    "Words",
+    "address",
+]
+
+Words = NDArray[np.uint64]
+
+#: Turns canonical texts into the codes of the caller's dictionary.
+Code = Callable[[pl.Series], NDArray[np.uint32]]
+
+ENTRY = 6  # integers of a token
+MEMO = (1 << 15) + 8  # integers of a memo, which begins at a line of the cache
+TOKENS = 3  # the counter of tokens
+NULL = 2**32 - 1  # the code of '-'
+BAD = 2**32 - 2  # the code of an address that is none
+
+WORD, ADDRESS, NUMERAL = 2, 3, 6  # kinds of field that have tokens, see `packing`
+
+#: Texts whose codes the kernel knows: the directions, then the kinds that pass traffic on.
+KNOWN = (
+    *("egress", "ingress"),
+    *("nat_gateway", "regional_nat_gateway", "transit_gateway", "network_load_balancer"),
+)
+
+
+def address(array: NDArray[np.generic]) -> int:
+    """Return where an array lies in memory, for a kernel."""
+    place: int = array.__array_interface__["data"][0]
+    return place
+
+
+def _numeral(text: str) -> str | None:
+    """Return a number as its column would hold it, None where it cannot."""
+    told: str | None = pl.Series([text]).cast(pl.UInt8, strict=False).cast(pl.String).item()
+    return told
+
+
+#: Make of a text what its field would hold; None where it cannot be. Mostly few come at a time,
+#: so that one by one costs less than a call of Polars.
+_PROOFS: dict[int, Callable[[str], str | None]] = {ADDRESS: canonical, NUMERAL: _numeral}
+
+
+class Tokens:
+    """The tokens met so far; their codes are the places in the order in which they came.
+
+    Args:
+        code: codes texts for `codes`; called with each text once.
+        state: the kernel's counters.
+    """
+
+    def __init__(self, code: Code, state: NDArray[np.int64]) -> None:
+        self._code, self._state = code, state
+        self._kernel = load("flowlens_parsers.kernel")
+        self.room = 1 << 12
+        self.known = 0
+        #: No code is `BAD`.
+        self.spotless = True
+        #: The caller's code of each token.
+        self.codes = np.empty(self.room, np.uint32)
+        self._entries: Words = np.zeros(self.room * ENTRY, np.uint64)
+        self._memo: Words = np.zeros(MEMO, np.uint64)
+        self._hash()
+        for text in KNOWN:
+            word = np.frombuffer(text.encode().ljust(64, b"\0"), np.uint8)
+            self._kernel["learn"](address(word), len(text), WORD, *self._dictionary())
+
+    def _hash(self) -> None:
+        """Make empty tables, at most half full of as many tokens as there is room for."""
+        self._table = np.zeros(self.room * 2, np.uint32)
+        self._briefs: Words = np.zeros(self.room * 4, np.uint64)  # they come back as texts do
+        #: Table, its mask, entries, brief forms and memo, for the kernel.
+        self.arguments = (
+            *(address(self._table), len(self._table) - 1, address(self._entries)),
+            *(address(self._briefs), -(-address(self._memo) // 64) * 64),
+        )
+
+    def _dictionary(self) -> tuple[int, int, int, int]:
+        table, mask, entries, *_ = self.arguments
+        return table, mask, entries, address(self._state)
+
+    def learn(self, most: int) -> None:
+        """Code the new tokens, and make room for as many more as `most`."""
+        count = int(self._state[TOKENS])
+        if count > self.known:
+            entries = self._entries.reshape(-1, ENTRY)[self.known : count]
+            self.codes[self.known : count] = self._coded(entries)
+            self.known = count
+        while count + most > self.room:
+            self._entries = np.concatenate([self._entries, np.zeros_like(self._entries)])
+            self.codes = np.concatenate([self.codes, np.zeros_like(self.codes)])
+            self.room *= 2
+            self._hash()
+            self._kernel["refill"](*self._dictionary())
+
+    def _coded(self, entries: Words) -> NDArray[np.uint32]:
+        """Return the caller's codes of tokens, `BAD` for what is not what its field wants."""
+        raw = np.ascontiguousarray(entries[:, :5]).view("S40").ravel().tolist()
+        texts: list[str | None] = [None] * len(raw)
+        kinds = (entries[:, 5] >> 8).tolist()
+        for at, (kind, text) in enumerate(zip(kinds, raw, strict=True)):
+            proof = _PROOFS.get(kind)
+            texts[at] = text.decode() if proof is None else proof(text.decode())
+        bad = [at for at, text in enumerate(texts) if text is None]
+        codes = self._code(pl.Series([text or "" for text in texts]))
+        if bad:
+            codes[bad] = BAD
+            self.spotless = False
+        return codes
