@@ -1,15 +1,19 @@
 """Frames that threads make ahead of whoever wants them, in order."""
 
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 from queue import Full, Queue
 from threading import Event, Thread
+from typing import TypeVar
 
 import polars as pl
 
-__all__ = ["abreast", "ahead"]
+__all__ = ["abreast", "ahead", "mapped"]
+
+Item = TypeVar("Item")
 
 
 def ahead(frames: Generator[pl.DataFrame], room: int = 2) -> Generator[pl.DataFrame]:
@@ -52,6 +56,30 @@ def abreast(
     finally:
         for part in begun:
             part.stop()
+
+
+def mapped(
+    call: Callable[[Item], pl.DataFrame], items: Iterable[Item], workers: int
+) -> Iterator[pl.DataFrame]:
+    """Yield what is made of each item, in order, while the next ones are made already.
+
+    Args:
+        call: Makes a frame; the same threads call it again and again.
+        items: What of.
+        workers: Threads.
+
+    >>> frames = mapped(lambda n: pl.DataFrame({"a": [n]}), range(3), 2)
+    >>> [frame.item() for frame in frames]
+    [0, 1, 2]
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[pl.DataFrame]] = deque()
+        for item in items:
+            waiting.append(pool.submit(call, item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 class _Begun:

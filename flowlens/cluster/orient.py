@@ -66,9 +66,9 @@ def settle(plan: Plan, pieces: Sequence[Piece]) -> Part:
         nothing = np.empty((0, FLOW), np.uint64)
         with plan.scratch.create("flows") as (name, stream):
             sizes = [save(stream, texts, nothing)]
-            for part in shelf.parts:
-                found = flows.give(work.settle(part)).reshape(-1, FLOW)
-                sizes.append(save(stream, [], found))
+            for group in shelf.groups:
+                for found in work.settle(group):
+                    sizes.append(save(stream, [], flows.give(found).reshape(-1, FLOW)))
             open = _marked(texts, work)
             sizes.append(save(stream, open, nothing))
     return Part(name, tuple(sizes), len(open), min(work.begins))

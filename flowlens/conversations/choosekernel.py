@@ -39,6 +39,32 @@ def alike(views, at, to):
     return same and (views[at + HOUR] ^ views[to + HOUR]) & NULL == U(0)
 
 
+@inlined
+def copy(views, at, set, out, to):
+    """Write a view out, the set of its observers in place of its seat."""
+    for word in range(VIEW):
+        out[to + word] = views[at + word]
+    out[to + SEEN_RAWS] = set
+
+
+def alone(views, count, numbers, several, out):
+    """Write out the views of threads that have one observer; return how many."""
+    done = I(0)
+    for view in range(count):
+        if not several[numbers[view]]:
+            observer = views[view * VIEW + OBSERVER] >> HALF
+            copy(views, view * VIEW, observer | (NULL << HALF), out, done * VIEW)
+            done += 1
+    return done
+
+
+def write(views, kept, sets, count, out, done):
+    """Write out chosen views behind those that are there; return how many there are now."""
+    for at in range(count):
+        copy(views, I(kept[at]) * VIEW, sets[at], out, (done + at) * VIEW)
+    return done + count
+
+
 def threads(views, count, mask, table, numbers, heads, several):
     """Give each view the number of its thread; return how many there are.
 
@@ -238,6 +264,8 @@ i64, u64 = types.int64, types.uint64
 p8, p32, p64 = (types.CPointer(of) for of in (types.uint8, types.uint32, u64))
 
 KERNELS = {
+    "alone": (alone, i64(p64, i64, p32, p8, p64)),
+    "write": (write, i64(p64, p32, p64, i64, p64, i64)),
     "threads": (threads, i64(p64, i64, u64, p32, p32, p32, p8)),
     "choose": (
         choose,

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flowlens.conversations.codes import NOTHING, WORD, text
-from flowlens.conversations.room import table
+from flowlens.conversations.codes import NOTHING, text
+from flowlens.conversations.room import room, table
 from flowlens.conversations.seats import VIEW, Seats
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
@@ -15,8 +15,6 @@ from flowlens_parsers.packing import Words, address
 __all__ = ["Chooser"]
 
 HALF = np.uint64(32)
-ALONE = np.uint64(NOTHING * WORD)  # a set of one observer: its code below null
-SETS = 11  # where a chosen view has the set of its observers, in place of its seat
 
 
 class Chooser:
@@ -34,30 +32,32 @@ class Chooser:
         self._turns = _turns(seats, words)
         self._sets: dict[bytes, int] = {}
 
-    def choose(self, views: Words) -> Words:
-        """Return the view that is kept of each conversation, its observers in place of its seat.
+    def choose(self, views: Words, out: Words) -> int:
+        """Write out one view of each conversation, its observers in place of its seat.
 
         Args:
             views: placed, in one row; all of a conversation over all hours is among them.
+            out: room for as many.
+
+        Returns:
+            how many there are.
         """
-        count, rows = views.size // VIEW, views.reshape(-1, VIEW)
+        count = views.size // VIEW
         empty, mask = table(count)
-        numbers, heads = np.empty(count, np.uint32), np.empty(count, np.uint32)
-        several = np.empty(count, np.uint8)
+        numbers, heads = room("numbers", count, np.uint32), room("heads", count, np.uint32)
+        several = room("several", count, np.uint8)
         self._kernel["threads"](
             *(address(views), count, mask, address(empty)),
             *(address(numbers), address(heads), address(several)),
         )
-        shared = several[numbers] != 0
-        alone = rows[~shared]
-        alone[:, SETS] = (alone[:, 3] >> HALF) | ALONE
-        order = np.flatnonzero(shared)
-        hours = rows[order, 2] >> HALF
+        alone = (address(views), count, address(numbers), address(several), address(out))
+        done = self._kernel["alone"](*alone)
+        order = np.flatnonzero(several[numbers])
+        hours = views[2::VIEW][order] >> HALF
         order = order[((numbers[order].astype(np.uint64) << HALF) | hours).argsort()]
         kept, sets = self._best(views, order.astype(np.uint32), numbers)
-        best = rows[kept]
-        best[:, SETS] = sets
-        return np.concatenate([alone, best]).ravel()
+        best = (address(views), address(kept), address(sets), len(kept), address(out), done)
+        return self._kernel["write"](*best)
 
     def sets(self) -> pl.Series:
         """Return the sets of more than two observers, as lists of codes."""

@@ -24,7 +24,9 @@ PACKED = 9  # integers of a packed record: flowlens_parsers.packing
 FLOW = 14  # integers of a flow
 
 # Where a row has what.
-LO, HI, WHERE, WHAT, BYTES, PACKETS, TIMES, BITS, RAW, SERVICE = range(10)
+LO, HI, WHERE, MARK, BYTES, PACKETS, TIMES, RAW, SERVICE = range(9)
+WHAT = 3  # where a flow has its hour and action, where a row has its action and bits
+BACK = U(56)  # bit of a row's mark that says whether `hi` sent it
 # Where a flow has what, after the first four; the second of a pair is that of `hi`.
 COUNT, BYTES_LO, PACKETS_LO, FIRST, LAST, FACTS, RAWS, SERVICES = 4, 5, 7, 9, 10, 11, 12, 13
 
@@ -65,7 +67,7 @@ def other(raw, ends):
 
 
 @inlined
-def put(record, at, codes, coded, log, rows, to, width):
+def put(record, at, codes, coded, log, versions, rows, to, width):
     """Write a packed record as a row: keys packed, the lower end first."""
     ends, ports = both(record[at], codes, coded), record[at + 1]
     protocol = (ports >> HALF) & U(255)
@@ -73,15 +75,15 @@ def put(record, at, codes, coded, log, rows, to, width):
     dst = ((ends >> HALF) << U(24)) | (((ports >> U(16)) & U(0xFFFF)) << U(8)) | protocol
     back = src > dst
     places = both(record[at + 2], codes, coded)
-    start = record[at + 3] & NULL
+    version = places >> HALF if versions else NULL
     rows[to + LO] = dst if back else src
     rows[to + HI] = src if back else dst
-    rows[to + WHERE] = (places << HALF) | (places >> HALF if log == NULL else log)
-    rows[to + WHAT] = (start // HOUR << HALF) | known(record[at + 6] & NULL, codes, coded)
+    rows[to + WHERE] = (places << HALF) | (version if log == NULL else log)
+    rows[to + MARK] = known(record[at + 6] & NULL, codes, coded) | (ports >> U(40) << HALF)
+    rows[to + MARK] |= U(back) << BACK
     rows[to + BYTES] = record[at + 4]
     rows[to + PACKETS] = record[at + 5]
     rows[to + TIMES] = record[at + 3]
-    rows[to + BITS] = (ports >> U(40)) | (U(back) << U(24))
     if width > RAW:
         raw = other(both(record[at + 7], codes, coded), ends)
         service = both(record[at + 8], codes, coded)
@@ -95,8 +97,13 @@ def pair(rows, at):
     return stir(stir(MIX, rows[at + LO] >> U(24)), rows[at + HI] >> U(24)) * MIX
 
 
-def place(records, count, codes, coded, log, since, until, bits, width, rows, parts):
-    """Turn packed records of the asked time into rows with their parts; return how many."""
+def place(
+    records, count, codes, coded, log, versions, since, until, bits, width, rows, parts
+):  # fmt: skip
+    """Turn packed records of the asked time into rows with their parts; return how many.
+
+    The flow log of a row is `log`; without one its version stands for it if `versions` says so.
+    """
     done = I(0)
     for record in range(count):
         at = record * PACKED
@@ -105,7 +112,7 @@ def place(records, count, codes, coded, log, since, until, bits, width, rows, pa
             when = records[at + 3] >> HALF
         if when and (when < since or when >= until):
             continue
-        put(records, at, codes, coded, log, rows, done * width, width)
+        put(records, at, codes, coded, log, versions, rows, done * width, width)
         part = I(pair(rows, done * width) >> U(64 - bits)) if bits else I(0)
         parts[done] = np.uint16(part)
         done += 1
@@ -126,16 +133,15 @@ def scatter(rows, count, width, parts, starts, out):
 @inlined
 def fresh(rows, at, row, width, hash, table, mask):
     """Return 1, or 0 if the same record came before."""
-    back = rows[at + BITS] >> U(24)
-    hash = stir(stir(stir(hash, rows[at + BYTES]), rows[at + TIMES]), rows[at + PACKETS] + back)
+    mark = rows[at + MARK]
+    hash = stir(stir(stir(hash, rows[at + BYTES]), rows[at + TIMES]), rows[at + PACKETS])
     place = (hash ^ (hash >> HALF)) & mask
     while table[place]:
         other = I(table[place] - 1) * width
-        same = rows[other + BITS] >> U(24) == back
-        word = 0
-        while same and word <= TIMES:
-            same = rows[other + word] == rows[at + word]
-            word += 1
+        differing = rows[other + MARK] ^ mark
+        same = differing & NULL == U(0) and differing >> BACK == U(0)
+        for word in (LO, HI, WHERE, BYTES, PACKETS, TIMES):
+            same = same and rows[other + word] == rows[at + word]
         if same:
             return U(0)
         place = (place + U(1)) & mask
@@ -144,20 +150,21 @@ def fresh(rows, at, row, width, hash, table, mask):
 
 
 @inlined
-def found(rows, at, hash, table, mask, flows, count):
+def found(rows, at, what, hash, table, mask, flows, count):
     """Return the number of a row's flow; `count`, with the flow begun, if it is a new one."""
     place = (hash ^ (hash >> HALF)) & mask
     while table[place]:
         flow = I(table[place] - 1) * FLOW
-        word = 0
-        while word < COUNT and flows[flow + word] == rows[at + word]:
-            word += 1
-        if word == COUNT:
+        same = flows[flow + WHAT] == what
+        for word in (LO, HI, WHERE):
+            same = same and flows[flow + word] == rows[at + word]
+        if same:
             return I(table[place] - 1)
         place = (place + U(1)) & mask
     table[place] = np.uint32(count + 1)
     for word in range(FLOW):
-        flows[count * FLOW + word] = rows[at + word] if word < COUNT else U(0)
+        flows[count * FLOW + word] = rows[at + word] if word < WHAT else U(0)
+    flows[count * FLOW + WHAT] = what
     for word in (FIRST, RAWS, SERVICES):
         flows[count * FLOW + word] = NONE
     return count
@@ -218,13 +225,14 @@ def merge(rows, count, width, once, ranks, copies, mask, table, flows):
     total = I(0)
     for row in range(count):
         at = row * width
-        hash = stir(stir(stir(stir(MIX, rows[at]), rows[at + 1]), rows[at + 2]), rows[at + 3])
+        mark = rows[at + MARK]
+        what = ((rows[at + TIMES] & NULL) // HOUR << HALF) | (mark & NULL)
+        hash = stir(stir(stir(stir(MIX, rows[at + LO]), rows[at + HI]), rows[at + WHERE]), what)
         one = fresh(rows, at, row, width, hash, copies, mask) if once else U(1)
-        flow = found(rows, at, hash, table, mask, flows, total)
+        flow = found(rows, at, what, hash, table, mask, flows, total)
         total += flow == total
         flow *= FLOW
-        bits = rows[at + BITS] & U(0xFFFFFF)
-        back = rows[at + BITS] >> U(24)
+        bits, back = (mark >> HALF) & U(0xFFFFFF), mark >> BACK
         flows[flow + COUNT] += one
         flows[flow + BYTES_LO + I(back)] += rows[at + BYTES] * one
         flows[flow + PACKETS_LO + I(back)] += rows[at + PACKETS] * one
@@ -240,7 +248,7 @@ i64, u64 = types.int64, types.uint64
 p16, p32, p64, counters = (types.CPointer(of) for of in (types.uint16, types.uint32, u64, i64))
 
 KERNELS = {
-    "place": (place, i64(p64, i64, p32, i64, u64, u64, u64, i64, i64, p64, p16)),
+    "place": (place, i64(p64, i64, p32, i64, u64, i64, u64, u64, i64, i64, p64, p16)),
     "scatter": (scatter, i64(p64, i64, i64, p16, counters, p64)),
     "merge": (merge, i64(p64, i64, i64, i64, p32, p32, u64, p32, p64)),
 }

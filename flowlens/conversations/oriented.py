@@ -37,14 +37,14 @@ def oriented(
 
     Args:
         shelf: rows; it is empty afterwards.
-        spool: where flows lie meanwhile.
+        spool: where flows lie meanwhile; it is empty afterwards.
         words: the dictionary of the codes.
         add: takes the views of a part, from several threads.
     """
     ranks = words.categories.to_series().rank("dense").cast(pl.UInt32).to_numpy()
     work = Work(shelf, spool, ranks)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        flows = list(pool.map(work.settle, shelf.parts))
+        flows = [kept for some in pool.map(work.settle, shelf.groups) for kept in some]
         shelf.clear()
         roles = np.empty((0, ROLE), np.uint64)
         if work.marks.any():
@@ -54,6 +54,7 @@ def oriented(
         work.kernel["learn"](address(roles), len(roles), known, address(learnt))
         look = (address(roles), known, address(learnt))
         deque(pool.map(lambda kept: add(work.views(kept, look)), flows), maxlen=0)
+    spool.clear()
 
 
 @dataclass(slots=True)
@@ -76,9 +77,11 @@ class Work:
         of = pl.DataFrame([ports]).select(weight(pl.col("port")).cast(pl.Int8))
         self.weights = of.to_series().to_numpy().copy()
 
-    def settle(self, part: int) -> Kept:
-        """Merge rows into flows, and settle the clear 5-tuples among them."""
-        flows = self.shelf.flows(part, self.ranks)
+    def settle(self, parts: range) -> list[Kept]:
+        """Merge rows of each part into flows, and settle the clear 5-tuples among them."""
+        return [self._settled(flows) for flows in self.shelf.flows(parts, self.ranks)]
+
+    def _settled(self, flows: Words) -> Kept:
         which, tuples = self._tuples(flows)
         begin = np.array([NOTHING], np.uint64)
         self.kernel["settle"](

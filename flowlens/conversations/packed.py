@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import END, NOTHING, WORD
-from flowlens.conversations.flows import coded, versioned
+from flowlens.conversations.flows import coded
 from flowlens.conversations.oriented import oriented
 from flowlens.conversations.parts import MEMORY, Hints, Views, counted
 from flowlens.conversations.shelf import EVER, Shelf
@@ -23,7 +23,7 @@ from flowlens.scan import Scan
 from flowlens.sources import Object
 from flowlens_parsers import Batch
 from flowlens_parsers.machine import ready
-from flowlens_parsers.packing import PLACES, Packer, Words
+from flowlens_parsers.packing import Packer, Words
 
 if TYPE_CHECKING:
     from flowlens.conversations import Engine
@@ -71,8 +71,8 @@ def told(
     Raises:
         TooFar: a time is after 2105.
     """
-    with Spool(MEMORY) as spool:
-        views = Views(spool)
+    with Spool(MEMORY) as spool, Spool(MEMORY) as spare:
+        views = Views(spool, spare)
         (engine or seen)(scan, words, columns, views)
         yield from counted(views, words, columns, known)
 
@@ -84,7 +84,6 @@ def seen(
     views: Views,
     *,
     bits: int | None = None,
-    memory: int = MEMORY,
 ) -> None:
     """Read a scan into views.
 
@@ -94,7 +93,6 @@ def seen(
         columns: fields of the records, over all formats.
         views: where they go, part by part.
         bits: there are 2 ** bits parts; None chooses by the bytes of input.
-        memory: bytes of rows that may lie in memory, and of flows.
 
     Raises:
         TooFar: a time is after 2105.
@@ -107,22 +105,18 @@ def seen(
     span = {"since": second(window.since, 0), "until": second(window.until, EVER)}
     names = {one.flow_log for one in scan.objects} - {None}
     logs = {None: NOTHING, **{name: int(code(pl.Series([name]))[0]) for name in names}}
-    with Spool(memory) as rows, Spool(memory) as flows:
-        bits = _bits(scan.size) if bits is None else bits
-        shelf = Shelf(bits=bits, spool=rows, columns=columns)
+    bits = _bits(scan.size) if bits is None else bits
+    shelf = Shelf(bits=bits, spool=views.spool, columns=columns)
 
-        def take(found: Object, batch: Batch) -> int:
-            kept = 0
-            for some in batch.packed:
-                if not versioned(columns):
-                    some.rows[:, PLACES] |= np.uint64(NOTHING * WORD)
-                kept += shelf.put(some.rows, some.codes, log=logs[found.flow_log], **span)
-            if batch.records.height:
-                shelf.put(integers(coded(batch.records.lazy(), words, columns)))
-            return kept + batch.records.height
+    def take(found: Object, batch: Batch) -> int:
+        log = logs[found.flow_log]
+        kept = sum(shelf.put(some.rows, some.codes, log=log, **span) for some in batch.packed)
+        if batch.records.height:
+            shelf.put(integers(coded(batch.records.lazy(), words, columns)))
+        return kept + batch.records.height
 
-        scan.pack(take, lambda: Packer(code), min(len(scan.objects), os.cpu_count() or 1))
-        oriented(shelf, flows, words, views.add)
+    scan.pack(take, lambda: Packer(code), min(len(scan.objects), os.cpu_count() or 1))
+    oriented(shelf, views.spare, words, views.add)
 
 
 def worthwhile(size: int | None) -> bool:

@@ -5,7 +5,7 @@ order by itself. What passes traffic on is looked at before, over all parts.
 """
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -13,11 +13,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flowlens.ahead import abreast
+from flowlens.ahead import mapped
 from flowlens.conversations.chosen import Chooser
 from flowlens.conversations.codes import NOTHING, WORD, code
 from flowlens.conversations.counting import with_action
 from flowlens.conversations.naming import Naming
+from flowlens.conversations.room import room
 from flowlens.conversations.rows import VIEW, placed, rows
 from flowlens.conversations.seats import Known, Places, Seats
 from flowlens.conversations.sorter import Sorter
@@ -39,10 +40,11 @@ class Views:
 
     Args:
         spool: where they lie.
+        spare: where something else may lie before and after.
     """
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
+    def __init__(self, spool: Spool, spare: Spool) -> None:
+        self.spool, self.spare = spool, spare
         self._kept: list[Kept | None] = []
         self._sample: list[Words] = []
         self.seats = Seats()
@@ -52,17 +54,18 @@ class Views:
         """Add a part: all views of some conversations, `VIEW` integers each in one row."""
         self.seats.see(views)
         self._sample.append(views.reshape(-1, VIEW)[::STEP].copy())
-        self._kept.append(self._spool.keep(views))
+        self._kept.append(self.spool.keep(views))
         self.count += views.size // VIEW
 
     def each(self) -> Iterator[Words]:
         """Yield all parts; nobody may change them."""
-        return (self._spool.give(kept) for kept in self._kept if kept is not None)
+        return (self.spool.give(kept) for kept in self._kept if kept is not None)
 
     def take(self, part: int) -> Words:
-        """Return a copy of a part, which is gone afterwards."""
+        """Return a copy of a part in room of this thread; the part is gone afterwards."""
         kept, self._kept[part] = self._kept[part], None
-        return np.empty(0, np.uint64) if kept is None else self._spool.give(kept).copy()
+        out = room("views", 0 if kept is None else kept.size, np.uint64)
+        return out if kept is None else self.spool.fill(out, kept)
 
     @property
     def parts(self) -> range:
@@ -96,28 +99,29 @@ def counted(
     through = Through(between, places, words, columns)
     chooser = Chooser(views.seats, words)
     acted = partial(_acted, accept, seats=views.seats, columns=columns, words=words)
-    with Spool(MEMORY) as spool:
-        sorter = Sorter(spool, ranks, views.sample(), views.count)
+    sorter = Sorter(views.spare, ranks, views.sample(), views.count)
 
-        def count(rows: Words) -> None:
-            sorter.put(chooser.choose(acted(rows) if "tgw_attachment_id" in columns else rows))
+    def count(rows: Words) -> None:
+        rows = acted(rows) if "tgw_attachment_id" in columns else rows
+        sorter.put(chooser.choose(rows, sorter.desk(rows.size // VIEW)))
 
-        def place(part: int) -> None:
-            mine = views.take(part)
-            places.stand(mine)
-            count(through.split(mine))
+    def place(part: int) -> None:
+        mine = views.take(part)
+        places.stand(mine)
+        count(through.split(mine))
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(place, views.parts))
-        count(through.apart())
-        yield from _shown(sorter, Naming(texts, ranks, chooser.sets()))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(place, views.parts))
+    count(through.apart())
+    sorter.close()
+    yield from _shown(sorter, Naming(texts, ranks, chooser.sets()))
 
 
 def _shown(sorter: Sorter, naming: Naming) -> Iterator[pl.DataFrame]:
-    def give(bucket: int) -> Generator[pl.DataFrame]:
-        yield naming.frame(*sorter.give(bucket))
+    def give(bucket: int) -> pl.DataFrame:
+        return naming.frame(*sorter.give(bucket))
 
-    yield from abreast((give(bucket) for bucket in sorter.buckets), os.cpu_count() or 1)
+    yield from mapped(give, sorter.buckets, os.cpu_count() or 1)
 
 
 def _held(held: pl.LazyFrame, words: pl.Categorical) -> NDArray[np.uint64]:

@@ -5,33 +5,24 @@ are first put into buckets that follow one another, and then each bucket is sort
 that no more of them lie in memory than a few buckets have.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import WORD
 from flowlens.conversations.naming import NARROW, WIDE
+from flowlens.conversations.pile import Pile
 from flowlens.conversations.seats import VIEW
-from flowlens.conversations.spool import Kept, Spool
+from flowlens.conversations.spool import Spool
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
 __all__ = ["ROWS", "Sorter"]
 
 ROWS = 1 << 16  # conversations of a bucket, about
-STEP = 64  # one view in so many tells where buckets begin
+BLOCK = 1 << 17  # conversations that are put into buckets at once
 HOUR = 43  # bits below the hour: 21 of hours are enough until 2105
 TIES = 8  # exchanges a conversation that are less work than sorting by two words
 BELOW = np.uint64(WORD - 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Conversations sorted by bucket."""
-
-    starts: NDArray[np.int64]
-    rows: Kept
 
 
 class Sorter:
@@ -46,37 +37,37 @@ class Sorter:
 
     def __init__(self, spool: Spool, ranks: NDArray[np.uint32], sample: Words, count: int) -> None:
         self._kernel = load("flowlens.conversations.sortkernel")
-        self._scatter = load("flowlens.conversations.kernel")["scatter"]
-        self._spool, self._ranks = spool, ranks
-        self._blocks: list[_Block] = []
+        self._ranks = ranks
         self._plain = np.zeros(len(ranks) + 1, np.uint8)
         buckets = min(count // ROWS + 1, 2**16 - 1)
         upper = np.sort(self._keys(sample.ravel(), self._plain)[0])
         at = np.arange(1, buckets) * len(upper) // buckets
         self._bounds = np.unique(upper[at[: len(upper)]])
+        self._pile = Pile(spool, len(self._bounds) + 1, VIEW, BLOCK)
 
     @property
     def buckets(self) -> range:
         """The numbers of the buckets."""
-        return range(len(self._bounds) + 1)
+        return self._pile.parts
 
-    def put(self, rows: Words) -> None:
-        """Keep conversations, `VIEW` integers each in one row."""
-        upper, _ = self._keys(rows, self._plain)
-        found = np.searchsorted(self._bounds, upper, side="right").astype(np.uint16)
-        starts = np.zeros(len(self.buckets) + 1, np.int64)
-        np.bincount(found, minlength=len(self.buckets)).cumsum(out=starts[1:])
-        turn, out = starts.copy(), np.empty_like(rows)
-        self._scatter(address(rows), len(found), VIEW, address(found), address(turn), address(out))
-        self._blocks.append(_Block(starts, self._spool.keep(out)))
+    def desk(self, count: int) -> Words:
+        """Return room of this thread for so many conversations, in one row."""
+        return self._pile.desk(count)[0]
+
+    def put(self, count: int) -> None:
+        """Take what this thread wrote into its room: so many conversations."""
+        rows, buckets = self._pile.desk(count)
+        upper, _ = self._keys(rows[: count * VIEW], self._plain)
+        buckets[:count] = np.searchsorted(self._bounds, upper, side="right")
+        self._pile.put(count)
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        self._pile.close()
 
     def give(self, bucket: int) -> tuple[Words, NDArray[np.uint32]]:
         """Return the conversations of a bucket in order, in columns as `naming` has them."""
-        found = [
-            self._spool.give(block.rows, *(int(at) * VIEW for at in block.starts[bucket:][:2]))
-            for block in self._blocks
-        ]
-        rows = np.concatenate([np.empty(0, np.uint64), *found])
+        (rows,) = self._pile.each(range(bucket, bucket + 1))
         order = self._order(rows)
         wide = np.empty((len(WIDE), len(order)), np.uint64)
         narrow = np.empty((len(NARROW), len(order)), np.uint32)

@@ -35,8 +35,8 @@ class Spool:
 
     def __init__(self, memory: int) -> None:
         self.memory = memory
-        self._held = self._end = self._used = 0
-        self._piece: Words = np.empty(0, np.uint64)
+        self._held = self._end = self._turn = self._used = 0
+        self._pieces: list[Words] = []
         self._file: IO[bytes] | None = None
         self._lock = Lock()
         self._stack = ExitStack()
@@ -48,8 +48,17 @@ class Spool:
         self.close()
 
     def close(self) -> None:
-        """Give the file back; nothing that lay in it can be had any more."""
+        """Give memory and file back; nothing that lay there can be had any more."""
+        self.clear()
+        self._pieces.clear()
         self._stack.close()
+
+    def clear(self) -> None:
+        """Forget what is kept; what comes next lies in its place.
+
+        Memory that was used before costs much less than fresh memory, also that of a file.
+        """
+        self._held = self._end = self._turn = self._used = 0
 
     def keep(self, array: Words) -> Kept:
         """Keep a copy of an array of one dimension."""
@@ -72,10 +81,14 @@ class Spool:
     def _room(self, size: int) -> Words:
         """Return memory for so many integers, out of large pieces, whose pages are large too."""
         self._held += size * 8
-        if self._used + size > len(self._piece):
-            self._piece, self._used = np.empty(max(size, PIECE), np.uint64), 0
+        while self._turn < len(self._pieces):
+            if self._used + size <= len(self._pieces[self._turn]):
+                break
+            self._turn, self._used = self._turn + 1, 0
+        else:
+            self._pieces.append(np.empty(max(size, PIECE), np.uint64))
         self._used += size
-        return self._piece[self._used - size : self._used]
+        return self._pieces[self._turn][self._used - size : self._used]
 
     def give(self, kept: Kept, begin: int = 0, end: int | None = None) -> Words:
         """Return an array, or some of it; nobody may change it."""

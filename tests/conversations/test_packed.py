@@ -120,15 +120,15 @@ LINES = "".join(
 )
 
 
-def shelved(path: Path, **options: Any) -> pl.DataFrame:
+def shelved(path: Path, memory: int = MEMORY, **options: Any) -> pl.DataFrame:
     """The views of a file, in order."""
     words = pl.Categorical(pl.Categories.random("test"))
     records = scan_records(path)
     columns = frozenset(records.collect_schema().names())
     scan = scanned(records)
     assert scan is not None
-    with Spool(options.get("memory", MEMORY)) as spool:
-        views = Views(spool)
+    with Spool(memory) as spool, Spool(memory) as spare:
+        views = Views(spool, spare)
         packed.seen(scan, words, columns, views, **options)
         every = np.concatenate([part.reshape(-1, VIEW) for part in views.each()])
     seen = framed(every.T, columns, words)
