@@ -20,6 +20,7 @@ from flowlens_parsers.packing import Words
 __all__ = ["Through", "gateways"]
 
 HALF = np.uint64(32)
+SEAT = 11  # where a placed view has its seat
 MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as in xxHash
 Parts = Iterator[Words]
 
@@ -77,6 +78,7 @@ class Through:
     ) -> None:
         self._places = places
         self._nat = between.drop_nulls("box")["observer"].unique().to_numpy()
+        self._passing = np.isin(places.seats.rows[:, 0] >> HALF, self._nat)  # of each seat
         self._ends = np.empty(0, np.uint64)
         self._aside: list[Words] = []
         if len(self._nat):
@@ -87,8 +89,8 @@ class Through:
         if not len(self._nat):
             return views
         table = views.reshape(-1, VIEW)
-        gone = np.isin(table[:, 3] >> HALF, self._nat)
-        apart = np.isin(_ends(table), self._ends) & ~gone
+        gone = self._passed(table)
+        apart = _among(_ends(table), self._ends) & ~gone
         self._aside.append(table[apart])
         return table[~(gone | apart)].ravel()
 
@@ -105,7 +107,7 @@ class Through:
         observer = pl.col("where") // WORD
         legs = linked(both.with_columns(observer=observer), between.lazy(), words)
         made = rows(legs.filter(observer.is_in(self._nat)).collect())
-        made[:, 11] = self._places.seats.numbers(made.ravel())
+        made[:, SEAT] = self._places.seats.numbers(made.ravel())
         self._ends = np.unique(_ends(made))
         self._aside.append(made)
 
@@ -117,13 +119,23 @@ class Through:
             yield views.reshape(-1, VIEW)
 
     def _passed(self, views: Words) -> NDArray[np.bool_]:
-        return np.isin(views[:, 3] >> HALF, self._nat)
+        passed: NDArray[np.bool_] = self._passing[views[:, SEAT]]
+        return passed
 
     def _near(self, views: Words, clients: Words) -> NDArray[np.bool_]:
         """Say which views are the clients' own."""
         own = (views[:, 13] >> np.uint64(16)) & np.uint64(3) == CLIENT
-        near: NDArray[np.bool_] = own & np.isin(views[:, 0], clients) & ~self._passed(views)
+        near: NDArray[np.bool_] = own & _among(views[:, 0], clients) & ~self._passed(views)
         return near
+
+
+def _among(values: Words, known: Words) -> NDArray[np.bool_]:
+    """Say which values are among known ones, which are sorted."""
+    if not len(known):
+        return np.zeros(len(values), bool)
+    at = np.minimum(np.searchsorted(known, values), len(known) - 1)
+    found: NDArray[np.bool_] = known[at] == values
+    return found
 
 
 def _ends(views: Words) -> Words:
