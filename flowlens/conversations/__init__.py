@@ -7,6 +7,14 @@
             -> views       what each observer saw of each conversation      views
             -> linked      the two legs at NAT gateways put together        legs
             -> counted     one view of each conversation kept               counting
+
+Large inputs take the same way as rows of integers in compiled loops, part by part, so that memory
+stays bounded; tests hold both ways to the same table::
+
+    objects -> rows        packed records in parts                          packed, shelf, pile
+            -> views       merged, and the client told                      oriented
+            -> conversations  placed, linked, counted, put into order       parts, seats, through,
+                                                                            chosen, sorter, naming
 """
 
 from collections.abc import Callable, Iterator
@@ -94,7 +102,7 @@ def conversations(
     def read(
         wanted: list[str] | None, predicate: pl.Expr | None, limit: int | None, size: int | None
     ) -> Iterator[pl.DataFrame]:
-        yield from hand_on(told(), wanted or list(CONVERSATIONS), predicate, limit, size)
+        yield from hand_on(told(), list(CONVERSATIONS) if wanted is None else wanted, predicate, limit, size)
 
     return register_io_source(read, schema=CONVERSATIONS, is_pure=True)
 

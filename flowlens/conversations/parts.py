@@ -48,14 +48,12 @@ class Views:
         self._kept: list[Kept | None] = []
         self._sample: list[Words] = []
         self.seats = Seats()
-        self.count = 0
 
     def add(self, views: Words) -> None:
         """Add a part: all views of some conversations, `VIEW` integers each in one row."""
         self.seats.see(views)
         self._sample.append(views.reshape(-1, VIEW)[::STEP].copy())
         self._kept.append(self.spool.keep(views))
-        self.count += views.size // VIEW
 
     def each(self) -> Iterator[Words]:
         """Yield all parts; nobody may change them."""
@@ -71,6 +69,11 @@ class Views:
     def parts(self) -> range:
         """The numbers of the parts."""
         return range(len(self._kept))
+
+    @property
+    def count(self) -> int:
+        """How many views there are."""
+        return sum(kept.size for kept in self._kept if kept is not None) // VIEW
 
     def sample(self) -> Words:
         """Return some views, in rows."""
