@@ -102,7 +102,9 @@ def conversations(
     def read(
         wanted: list[str] | None, predicate: pl.Expr | None, limit: int | None, size: int | None
     ) -> Iterator[pl.DataFrame]:
-        yield from hand_on(told(), list(CONVERSATIONS) if wanted is None else wanted, predicate, limit, size)
+        yield from hand_on(
+            told(), list(CONVERSATIONS) if wanted is None else wanted, predicate, limit, size
+        )
 
     return register_io_source(read, schema=CONVERSATIONS, is_pure=True)
 
