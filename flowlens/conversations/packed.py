@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import END, NOTHING, WORD
-from flowlens.conversations.flows import coded
+from flowlens.conversations.flows import coded, versioned
 from flowlens.conversations.oriented import oriented
 from flowlens.conversations.parts import MEMORY, Hints, Views, counted
 from flowlens.conversations.shelf import EVER, Shelf
@@ -109,8 +109,8 @@ def seen(
     shelf = Shelf(bits=bits, spool=views.spool, columns=columns)
 
     def take(found: Object, batch: Batch) -> int:
-        log = logs[found.flow_log]
-        kept = sum(shelf.put(some.rows, some.codes, log=log, **span) for some in batch.packed)
+        log = {"log": logs[found.flow_log], "versions": versioned(columns)}
+        kept = sum(shelf.put(some.rows, some.codes, **log, **span) for some in batch.packed)
         if batch.records.height:
             shelf.put(integers(coded(batch.records.lazy(), words, columns)))
         return kept + batch.records.height

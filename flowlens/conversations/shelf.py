@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING
-from flowlens.conversations.flows import IDENTIFYING, versioned
+from flowlens.conversations.flows import IDENTIFYING
 from flowlens.conversations.pile import Pile
 from flowlens.conversations.room import room, table
 from flowlens.conversations.spool import Kept, Spool
@@ -39,8 +39,7 @@ class Shelf:
         bits: there are 2 ** bits parts.
         spool: where rows lie.
         columns: fields of the records, over all formats; they tell whether rows have raw addresses
-            and services, whether exact duplicates can be told, which then count once, and
-            whether versions tell flow logs apart.
+            and services, and whether exact duplicates can be told, which then count once.
         most: rows that are merged at once.
     """
 
@@ -48,7 +47,6 @@ class Shelf:
         self, *, bits: int, spool: Spool, columns: frozenset[str], most: int = MOST
     ) -> None:
         self.bits, self.most, self.once = bits, most, columns >= IDENTIFYING
-        self.versioned = versioned(columns)
         width = WIDE if any(name.startswith("pkt_") for name in columns) else NARROW
         self._pile = Pile(spool, 2**bits, width, BLOCK)
         self._kernel = load("flowlens.conversations.kernel")
@@ -64,6 +62,7 @@ class Shelf:
         codes: NDArray[np.uint32] | None = None,
         *,
         log: int = NOTHING,
+        versions: bool = True,
         since: int = 0,
         until: int = EVER,
     ) -> int:
@@ -72,7 +71,8 @@ class Shelf:
         Args:
             records: as `flowlens_parsers.packing` has them.
             codes: the dictionary's code of each of the packer's; None where they are that.
-            log: code of the flow log that wrote them; without one their versions stand for it.
+            log: code of the flow log that wrote them.
+            versions: whether what they have as version stands for it where there is none.
             since: first second.
             until: first second no longer in.
         """
@@ -80,7 +80,7 @@ class Shelf:
         rows, parts = self._pile.desk(len(records))
         done = self._kernel["place"](
             *(address(records), len(records), 0 if codes is None else address(codes)),
-            *(codes is None, log, self.versioned, since, until),
+            *(codes is None, log, versions, since, until),
             *(self.bits, self._pile.width, address(rows), address(parts)),
         )
         self._pile.put(done)

@@ -19,6 +19,7 @@ from flowlens.conversations.spool import Spool
 from flowlens.records import Ledger, scan_records, scanned
 
 START = 1_763_722_800  # 2025-11-21 11:00
+PLACE = "123456789010_vpcflowlogs_us-east-1_fl-0a1b2c3d4e5f60718"
 ADDRESSES = ("10.0.0.4", "10.0.0.5", "192.0.2.1", "2001:db8::1", "2001:DB8:0::1", "-")
 FIELDS = {
     "version": ("2", "5", "-"),
@@ -133,6 +134,20 @@ def shelved(path: Path, memory: int = MEMORY, **options: Any) -> pl.DataFrame:
         every = np.concatenate([part.reshape(-1, VIEW) for part in views.each()])
     seen = framed(every.T, columns, words)
     return seen.drop("client", "server_end", "what", "where", "aws_service").sort(pl.all())
+
+
+def test_records_among_many_silent_lines_are_of_the_same_flow_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is nearly all NODATA is read in another way, and counted with the others."""
+    silent = f"2 1 eni-1 - - - - - - - {START} {START + 60} - NODATA\n" * 200
+    flow = "2 1 eni-1 10.0.0.1 192.0.2.9 40000 443 6 1 7 {} {} ACCEPT OK\n"
+    for at in range(3):
+        lines = flow.format(START + 60 * at, START + 60 * at + 59) + (silent if at == 1 else "")
+        (tmp_path / f"{PLACE}_20260101T00{at}0Z_0156f7bd.log").write_text(lines)
+    monkeypatch.setattr(packed, "worthwhile", lambda _: True)
+    talk = conversations(scan_records(tmp_path)).collect()
+    assert talk.select("records", "bytes_out").rows() == [(3, 21)]
 
 
 def test_rows_that_do_not_fit_into_memory_wait_in_a_file(tmp_path: Path) -> None:
