@@ -106,11 +106,14 @@ def seen(
     names = {one.flow_log for one in scan.objects} - {None}
     logs = {None: NOTHING, **{name: int(code(pl.Series([name]))[0]) for name in names}}
     bits = _bits(scan.size) if bits is None else bits
-    shelf = Shelf(bits=bits, spool=views.spool, columns=columns)
+    shelf, versions = Shelf(bits=bits, spool=views.spool, columns=columns), versioned(columns)
 
     def take(found: Object, batch: Batch) -> int:
-        log = {"log": logs[found.flow_log], "versions": versioned(columns)}
-        kept = sum(shelf.put(some.rows, some.codes, **log, **span) for some in batch.packed)
+        log = logs[found.flow_log]
+        kept = sum(
+            shelf.put(some.rows, some.codes, log=log, versions=versions, **span)
+            for some in batch.packed
+        )
         if batch.records.height:
             shelf.put(integers(coded(batch.records.lazy(), words, columns)))
         return kept + batch.records.height
