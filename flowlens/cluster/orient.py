@@ -17,8 +17,9 @@ import polars as pl
 
 from flowlens.cluster.blobs import known, load, save
 from flowlens.cluster.spread import Piece, Plan
-from flowlens.conversations.oriented import ROLE, TUPLE, VIEW, Work
+from flowlens.conversations.oriented import ROLE, TUPLE, Work
 from flowlens.conversations.room import table
+from flowlens.conversations.rows import VIEW
 from flowlens.conversations.shelf import FLOW, Shelf
 from flowlens.conversations.spool import Kept, Spool
 from flowlens_parsers.packing import address

@@ -38,7 +38,7 @@ from flowlens.scan import Scan
 from flowlens.tables import CONVERSATIONS
 
 if TYPE_CHECKING:
-    from flowlens.conversations.parts import Views
+    from flowlens.conversations.parts import Hints, Views
     from flowlens.inventory import Inventory
 
 __all__ = ["Engine", "conversations"]
@@ -112,7 +112,7 @@ def conversations(
 def _conversations(
     records: pl.LazyFrame,
     columns: frozenset[str],
-    known: tuple[pl.LazyFrame, pl.LazyFrame] | None,
+    known: "Hints | None",
     engine: Engine | None,
 ) -> Iterator[pl.DataFrame]:
     """Yield the table in order: straight from the bytes where that pays, else from frames."""
@@ -130,7 +130,7 @@ def _packed(
     records: pl.LazyFrame,
     words: pl.Categorical,
     columns: frozenset[str],
-    known: tuple[pl.LazyFrame, pl.LazyFrame] | None,
+    known: "Hints | None",
     engine: Engine | None,
 ) -> Iterator[pl.DataFrame] | None:
     """Return the table in pieces, None where frames are the way to it."""
@@ -151,7 +151,7 @@ def _framed(
     records: pl.LazyFrame,
     words: pl.Categorical,
     columns: frozenset[str],
-    known: tuple[pl.LazyFrame, pl.LazyFrame] | None,
+    known: "Hints | None",
 ) -> pl.DataFrame:
     # Flows and views are each used several times and are small against the records: they are
     # the two places where a frame is held.

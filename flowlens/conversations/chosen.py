@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING, text
 from flowlens.conversations.room import room, table
-from flowlens.conversations.seats import VIEW, Seats
+from flowlens.conversations.rows import VIEW, WHAT
+from flowlens.conversations.seats import Seats
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
 __all__ = ["Chooser"]
 
 HALF = np.uint64(32)
+_KERNELS = ("thread", "choose")
 
 
 class Chooser:
@@ -26,8 +28,9 @@ class Chooser:
     """
 
     def __init__(self, seats: Seats, words: pl.Categorical) -> None:
-        self._kernel = load("flowlens.conversations.choosekernel")
-        self._words, self._lock = words, Lock()
+        threads, choose = (load(f"flowlens.conversations.{name}kernel") for name in _KERNELS)
+        self._kernel = {**threads, **choose}
+        self._lock = Lock()
         self._seats = np.ascontiguousarray(seats.rows)
         self._turns = _turns(seats, words)
         self._sets: dict[bytes, int] = {}
@@ -53,7 +56,7 @@ class Chooser:
         alone = (address(views), count, address(numbers), address(several), address(out))
         done = self._kernel["alone"](*alone)
         order = np.flatnonzero(several[numbers])
-        hours = views[2::VIEW][order] >> HALF
+        hours = views[WHAT::VIEW][order] >> HALF
         order = order[((numbers[order].astype(np.uint64) << HALF) | hours).argsort()]
         kept, sets = self._best(views, order.astype(np.uint32), numbers)
         best = (address(views), address(kept), address(sets), len(kept), address(out), done)
@@ -69,7 +72,7 @@ class Chooser:
     ) -> tuple[NDArray[np.uint32], Words]:
         """Return the numbers of the best views of some, in order, and the sets of observers."""
         count = len(order)
-        scratch = np.empty((4, count + 3), np.uint32)
+        scratch = np.empty((3, count + 3), np.uint32)
         steps, sets = np.empty(count + 1, np.uint8), np.empty(count, np.uint64)
         kept, sizes = np.empty(count, np.uint32), np.empty(count, np.uint32)
         sums = np.zeros(len(self._seats), np.uint64)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from flowlens.conversations.codes import NOTHING, WORD, column
 from flowlens.conversations.roles import OBVIOUS, clear, decided, weighed
 from flowlens.conversations.room import room, table
+from flowlens.conversations.rows import VIEW
 from flowlens.conversations.services import weight
 from flowlens.conversations.shelf import FLOW, Shelf
 from flowlens.conversations.spool import Kept, Spool
@@ -24,9 +25,9 @@ from flowlens.conversations.witnesses import signs
 from flowlens_parsers.machine import Kernel, load
 from flowlens_parsers.packing import Words, address
 
-__all__ = ["ROLE", "TUPLE", "VIEW", "Work", "oriented", "settled"]
+__all__ = ["ROLE", "TUPLE", "Work", "oriented", "settled"]
 
-TUPLE, VIEW, ROLE = 8, 14, 3  # integers of a 5-tuple, a view, a role
+TUPLE, ROLE = 8, 3  # integers of a 5-tuple, a role
 PORTS = 2**16
 
 

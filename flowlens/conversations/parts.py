@@ -19,7 +19,7 @@ from flowlens.conversations.codes import NOTHING, WORD, code
 from flowlens.conversations.counting import with_action
 from flowlens.conversations.naming import Naming
 from flowlens.conversations.room import room
-from flowlens.conversations.rows import VIEW, placed, rows
+from flowlens.conversations.rows import SEAT, VIEW, placed, rows
 from flowlens.conversations.seats import Known, Places, Seats
 from flowlens.conversations.sorter import Sorter
 from flowlens.conversations.spool import Kept, Spool
@@ -147,5 +147,5 @@ def _acted(
     frame = placed(views.reshape(-1, VIEW).T, columns, words).lazy()
     told = merged(with_action(frame, accept, NOTHING), least=["place", "leg"], some=[])
     made = rows(told.collect())
-    made[:, 11] = seats.numbers(made.ravel())
+    made[:, SEAT] = seats.numbers(made.ravel())
     return made.ravel()

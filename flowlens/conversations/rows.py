@@ -7,7 +7,21 @@ from flowlens.conversations.codes import NOTHING, WORD, column
 from flowlens.conversations.legs import INNER, OUTER
 from flowlens_parsers.packing import Words
 
-__all__ = ["VIEW", "framed", "placed", "rows"]
+__all__ = [
+    "CLIENT",
+    "MARKS",
+    "PLACE",
+    "RAWS",
+    "SEAT",
+    "SERVER",
+    "SETS",
+    "VIEW",
+    "WHAT",
+    "WHERE",
+    "framed",
+    "placed",
+    "rows",
+]
 
 _NAMES = (
     *("client", "server_end", "what", "where", "bytes_out", "packets_out", "bytes_in"),
@@ -15,6 +29,13 @@ _NAMES = (
 )
 _PLAIN = [name for name in _NAMES if name not in ("times", "raws", "service", "marks")]
 VIEW = len(_NAMES)  # integers of a view
+
+#: Where a view has what; a placed one has its seat instead of raw addresses, a chosen one the set
+#: of its observers.
+CLIENT, SERVER, WHAT, WHERE, RAWS, MARKS = (
+    _NAMES.index(name) for name in ("client", "server_end", "what", "where", "raws", "marks")
+)
+SEAT = SETS = RAWS
 
 #: Bits of the marks from which a view's place and its leg are kept.
 PLACE, LEG = 16, 18

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING, WORD, column
 from flowlens.conversations.room import table
+from flowlens.conversations.rows import CLIENT, RAWS, SERVER, VIEW, WHERE
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
-__all__ = ["SEAT", "VIEW", "Known", "Parts", "Places", "Seats"]
+__all__ = ["Known", "Places", "Seats"]
 
-SEAT, VIEW = 4, 14  # integers of a seat, of a view
-WHERE, PAIR, SPAN, FACTS = range(4)
+SEAT = 4  # integers of a seat
+PLACE, PAIR, SPAN, FACTS = range(4)  # where it has what; its place is observer and flow log
 LOW, HIGH, INSTANCE, STANDIN = 1, 2, 4, 8  # bits of the facts
 NONE = 2**64 - 1
 HALF, END = np.uint64(32), np.uint64(24)
@@ -71,8 +72,8 @@ class Seats:
         high = pl.when(facts & HIGH != 0).then(pair // WORD)
         return raw.with_row_index("seat").select(
             "seat",
-            observer=pl.col(str(WHERE)) // WORD,
-            log=pl.col(str(WHERE)) % WORD,
+            observer=pl.col(str(PLACE)) // WORD,
+            log=pl.col(str(PLACE)) % WORD,
             common=pl.concat_list(low, high),
             instance=facts & INSTANCE != 0,
             standin=facts & STANDIN != 0,
@@ -136,8 +137,8 @@ class Places:
         if (self._owns == NONE).any():
             self._sights = _Sights(self._torn, self.parts, self.codes)
 
-    def stand(self, views: Words) -> NDArray[np.uint32]:
-        """Write into views where their observers stand; return their seats.
+    def stand(self, views: Words) -> None:
+        """Write into views where their observers stand.
 
         In place of raw addresses each gets the number of its seat.
         """
@@ -152,7 +153,6 @@ class Places:
             *(address(views), count, address(numbers), address(self._about)),
             *(address(self._owns), address(less), address(holds)),
         )
-        return numbers
 
     def _torn(self, views: Words) -> NDArray[np.bool_]:
         torn: NDArray[np.bool_] = self._owns[self.seats.numbers(views)] == NONE
@@ -184,10 +184,10 @@ def _about(seats: pl.LazyFrame, boxed: pl.Series) -> pl.LazyFrame:
 
 def near(views: Words) -> tuple[Words, Words]:
     """Return the addresses of client and server that the records themselves name."""
-    raws = views[:, 11]
+    raws = views[:, RAWS]
     low, high = raws & BELOW, raws >> HALF
-    client = np.where(low == NOTHING, views[:, 0], low)
-    return client, np.where(high == NOTHING, views[:, 1] >> END, high)
+    client = np.where(low == NOTHING, views[:, CLIENT], low)
+    return client, np.where(high == NOTHING, views[:, SERVER] >> END, high)
 
 
 class _Sights:
@@ -216,7 +216,7 @@ class _Sights:
     def less(self, views: Words) -> Words:
         """Return the address that looks like the observer's own, all bits where none does."""
         client, server = near(views)
-        where = views[:, 3] >> HALF << HALF
+        where = views[:, WHERE] >> HALF << HALF
         more = self._times(where | client) - self._times(where | server)
         fewer = self.spread[self._mark(server)] - self.spread[self._mark(client)]
         sign = np.where(more == 0, fewer, more)
@@ -231,7 +231,7 @@ class _Sights:
 
     def _pairs(self, views: Words, wanted: NDArray[np.bool_]) -> tuple[Words, NDArray[np.int64]]:
         client, server = near(views)
-        where = views[:, 3] >> HALF << HALF
+        where = views[:, WHERE] >> HALF << HALF
         first = wanted[self._mark(client)]
         second = wanted[self._mark(server)] & (client != server)
         keys = np.concatenate([(where | client)[first], (where | server)[second]])
@@ -240,7 +240,7 @@ class _Sights:
 
 def _holding(views: Words, held: Words) -> NDArray[np.uint8]:
     """Return which ends of each view its interface holds: 1 the client, 2 the server, 3 both."""
-    where = views[:, 3] >> HALF << HALF
-    client = np.isin(where | views[:, 0], held)
-    server = np.isin(where | (views[:, 1] >> END), held)
+    where = views[:, WHERE] >> HALF << HALF
+    client = np.isin(where | views[:, CLIENT], held)
+    server = np.isin(where | (views[:, SERVER] >> END), held)
     return client.astype(np.uint8) | (server.astype(np.uint8) << np.uint8(1))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flowlens.conversations.codes import WORD
 from flowlens.conversations.naming import NARROW, WIDE
 from flowlens.conversations.pile import Pile
-from flowlens.conversations.seats import VIEW
+from flowlens.conversations.rows import VIEW, WHAT
 from flowlens.conversations.spool import Spool
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
@@ -79,7 +79,7 @@ class Sorter:
 
     def _order(self, rows: Words) -> NDArray[np.int64]:
         """Return the numbers of rows in order; an action has eight bits, if these are enough."""
-        actions = np.unique(rows[2::VIEW] & BELOW)
+        actions = np.unique(rows[WHAT::VIEW] & BELOW)
         turns = np.argsort(np.argsort(self._ranked(actions)))
         known = self._plain.copy()
         known[np.minimum(actions, np.uint64(len(known) - 1))] = np.minimum(turns, 255)
@@ -87,7 +87,7 @@ class Sorter:
         order, most = upper.argsort(), TIES * len(upper)
         keys = (address(order), len(order), address(upper), address(lower), most)
         if len(actions) > 256 or self._kernel["ties"](*keys):
-            return np.lexsort((self._ranked(rows[2::VIEW] & BELOW), lower, upper))
+            return np.lexsort((self._ranked(rows[WHAT::VIEW] & BELOW), lower, upper))
         return order
 
     def _ranked(self, codes: Words) -> NDArray[np.uint32]:

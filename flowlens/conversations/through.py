@@ -12,22 +12,29 @@ from numpy.typing import NDArray
 
 from flowlens.conversations.codes import WORD, text
 from flowlens.conversations.legs import PASSING, boxes, linked
-from flowlens.conversations.rows import VIEW, framed, placed, rows
+from flowlens.conversations.rows import (
+    CLIENT,
+    MARKS,
+    PLACE,
+    SEAT,
+    VIEW,
+    framed,
+    placed,
+    rows,
+)
 from flowlens.conversations.seats import Places, Seats
-from flowlens.conversations.views import CLIENT
+from flowlens.conversations.views import CLIENT as AT_CLIENT
 from flowlens_parsers.packing import Words
 
 __all__ = ["Through", "gateways"]
 
 HALF = np.uint64(32)
-SEAT = 11  # where a placed view has its seat
 MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)  # odd, as in xxHash
-Parts = Iterator[Words]
 
 
 def gateways(
     seats: Seats,
-    parts: Parts,
+    parts: Iterator[Words],
     words: pl.Categorical,
     columns: frozenset[str],
     known: pl.LazyFrame | None,
@@ -101,7 +108,7 @@ class Through:
 
     def _link(self, between: pl.DataFrame, words: pl.Categorical, columns: frozenset[str]) -> None:
         theirs = np.concatenate([views[self._passed(views)] for views in self._stood()])
-        clients = np.unique(theirs[:, 0])
+        clients = np.unique(theirs[:, CLIENT])
         near = [views[self._near(views, clients)] for views in self._stood()]
         both = placed(np.concatenate([theirs, *near]).T, columns, words).drop("leg").lazy()
         observer = pl.col("where") // WORD
@@ -124,8 +131,8 @@ class Through:
 
     def _near(self, views: Words, clients: Words) -> NDArray[np.bool_]:
         """Say which views are the clients' own."""
-        own = (views[:, 13] >> np.uint64(16)) & np.uint64(3) == CLIENT
-        near: NDArray[np.bool_] = own & _among(views[:, 0], clients) & ~self._passed(views)
+        own = (views[:, MARKS] >> np.uint64(PLACE)) & np.uint64(3) == AT_CLIENT
+        near: NDArray[np.bool_] = own & _among(views[:, CLIENT], clients) & ~self._passed(views)
         return near
 
 

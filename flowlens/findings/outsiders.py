@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from ipaddress import ip_network
+from socket import AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
 import polars as pl
@@ -83,9 +83,10 @@ def _blocks(texts: pl.Series) -> pl.Series:
 def _six(text: str) -> str:
     """Return the network of an IPv6 address."""
     try:
-        return str(ip_network((text, SIX), strict=False))
-    except ValueError:
+        packed = inet_pton(AF_INET6, text)
+    except (OSError, ValueError):
         return text
+    return f"{inet_ntop(AF_INET6, packed[: SIX // 8].ljust(len(packed), bytes(1)))}/{SIX}"
 
 
 def _near(edges: pl.LazyFrame) -> pl.LazyFrame:
