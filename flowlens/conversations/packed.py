@@ -39,6 +39,7 @@ MODULES = (
     "flowlens.conversations.kernel",
     "flowlens.conversations.viewkernel",
     "flowlens.conversations.seatkernel",
+    "flowlens.conversations.throughkernel",
     "flowlens.conversations.threadkernel",
     "flowlens.conversations.choosekernel",
     "flowlens.conversations.sortkernel",

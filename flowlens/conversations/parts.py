@@ -5,9 +5,10 @@ order by itself. What passes traffic on is looked at before, over all parts.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -32,6 +33,7 @@ __all__ = ["MEMORY", "Views", "counted"]
 MEMORY = 1 << 28  # bytes of rows that may lie in memory, of flows, of views, of conversations
 STEP = 64  # one view in so many tells how conversations lie in order
 
+T = TypeVar("T")
 Hints = tuple[pl.LazyFrame, pl.LazyFrame]
 
 
@@ -55,9 +57,14 @@ class Views:
         self._sample.append(views.reshape(-1, VIEW)[::STEP].copy())
         self._kept.append(self.spool.keep(views))
 
-    def each(self) -> Iterator[Words]:
-        """Yield all parts; nobody may change them."""
-        return (self.spool.give(kept) for kept in self._kept if kept is not None)
+    def over(self, do: Callable[[Words], T], /) -> list[T]:
+        """Do something to the views of each part, by several threads; see `seats.Over`."""
+
+        def done(kept: Kept) -> T:
+            return do(self.spool.lend("views", kept))
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return list(pool.map(done, (kept for kept in self._kept if kept is not None)))
 
     def take(self, part: int) -> Words:
         """Return a copy of a part in room of this thread; the part is gone afterwards."""
@@ -92,14 +99,14 @@ def counted(
         known: what the inventory tells, as `legs.boxes` and `views.placed` take it; None
             without one.
     """
-    between = gateways(views.seats, views.each(), words, columns, known and known[0])
+    passing = gateways(views.seats, views.over, words, columns, known and known[0])
     held = None if known is None else _held(known[1], words)
     accept = pl.select(code(pl.lit("ACCEPT"), words)).item()
     texts = words.categories.to_series()  # from here on no new ones come
     ranks = texts.rank("dense").cast(pl.UInt32).to_numpy()
-    hints = Known(between["observer"], held)
-    places = Places(views.seats, hints, views.each, len(ranks))
-    through = Through(between, places, words, columns)
+    hints = Known(passing.boxes["observer"], held)
+    places = Places(views.seats, hints, views.over, len(ranks))
+    through = Through(passing, places, words, columns)
     chooser = Chooser(views.seats, words)
     acted = partial(_acted, accept, seats=views.seats, columns=columns, words=words)
     sorter = Sorter(views.spare, ranks, views.sample(), views.count)

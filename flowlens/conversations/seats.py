@@ -4,9 +4,10 @@ Where an observer stands to a conversation depends on all that it saw. That is g
 by part, and then told for each view; `views.placed` does the same with frames.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Protocol, TypeVar
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from flowlens.conversations.rows import CLIENT, RAWS, SERVER, VIEW, WHERE
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
-__all__ = ["Known", "Places", "Seats"]
+__all__ = ["Known", "Over", "Places", "Seats"]
 
 SEAT = 4  # integers of a seat
 PLACE, PAIR, SPAN, FACTS = range(4)  # where it has what; its place is observer and flow log
@@ -53,13 +54,16 @@ class Seats:
                 *(self._mask, address(self._table)),
             )
 
+    def known(self) -> tuple[int, int, int]:
+        """Return what compiled functions find seats by: rows, mask and hash table."""
+        return address(self._rows), self._mask, address(self._table)
+
     def numbers(self, views: Words) -> NDArray[np.uint32]:
         """Return the number of each view's seat."""
         count = views.size // VIEW
         out = np.empty(count, np.uint32)
         self._kernel["seat"](
-            *(address(views), count, address(self._rows), self._mask),
-            *(address(self._table), address(out)),
+            *(address(views), count, *self.known(), address(out)),
         )
         return out
 
@@ -108,7 +112,14 @@ class Known:
     held: Words | None
 
 
-Parts = Callable[[], Iterable[Words]]
+T = TypeVar("T")
+
+
+class Over(Protocol):
+    """Does something to the views of each part, which nobody may change or keep."""
+
+    def __call__(self, do: Callable[[Words], T], /) -> list[T]:
+        """Return what comes of it, in order of the parts."""
 
 
 @dataclass(slots=True)
@@ -118,13 +129,13 @@ class Places:
     Args:
         seats: all of them.
         known: what others tell.
-        parts: yields the views of all parts; asked for where observers have no own address.
+        over: does something to the views of each part; asked where observers have no own address.
         codes: texts in the dictionary.
     """
 
     seats: Seats
     known: Known
-    parts: Parts
+    over: Over
     codes: int
     _owns: Words = field(init=False)
     _about: NDArray[np.uint8] = field(init=False)
@@ -135,7 +146,7 @@ class Places:
         self._owns = about["own"].to_numpy().copy()
         self._about = about["about"].to_numpy().copy()
         if (self._owns == NONE).any():
-            self._sights = _Sights(self._torn, self.parts, self.codes)
+            self._sights = _Sights(self._torn, self.over, self.codes)
 
     def stand(self, views: Words) -> None:
         """Write into views where their observers stand.
@@ -195,19 +206,20 @@ class _Sights:
 
     Args:
         torn: says which views are of observers without an own address.
-        parts: yields the views of all parts.
+        over: does something to the views of each part.
         codes: texts in the dictionary.
     """
 
-    def __init__(
-        self, torn: Callable[[Words], NDArray[np.bool_]], parts: Parts, codes: int
-    ) -> None:
+    def __init__(self, torn: Callable[[Words], NDArray[np.bool_]], over: Over, codes: int) -> None:
         self._last = codes
         wanted = np.zeros(codes + 1, bool)
-        for views in parts():
+
+        def want(views: Words) -> None:
             for end in near(views.reshape(-1, VIEW)[torn(views)]):
                 wanted[self._mark(end)] = True
-        found = [self._pairs(views.reshape(-1, VIEW), wanted) for views in parts()]
+
+        over(want)
+        found = over(lambda views: self._pairs(views.reshape(-1, VIEW), wanted))
         keys, times = (np.concatenate(side) for side in zip(*found, strict=True))
         self.keys, starts = np.unique(keys, return_inverse=True)
         self.times = np.bincount(starts, times, len(self.keys)).astype(np.int64)

@@ -10,6 +10,7 @@ from typing import IO
 
 import numpy as np
 
+from flowlens.conversations.room import room
 from flowlens_parsers.packing import Words
 
 __all__ = ["Kept", "Spool"]
@@ -96,6 +97,12 @@ class Spool:
         if kept.array is not None:
             return kept.array[begin:end]
         return self.fill(np.empty(end - begin, np.uint64), kept, begin)
+
+    def lend(self, name: str, kept: Kept) -> Words:
+        """Return an array until the next one of that name; nobody may change it."""
+        if kept.array is not None:
+            return kept.array
+        return self.fill(room(name, kept.size, np.uint64), kept)
 
     def fill(self, out: Words, kept: Kept, begin: int = 0) -> Words:
         """Fill an array with some of a kept one; return it."""

@@ -23,6 +23,7 @@ KERNELS = (
     "flowlens.conversations.kernel",
     "flowlens.conversations.viewkernel",
     "flowlens.conversations.seatkernel",
+    "flowlens.conversations.throughkernel",
     "flowlens.conversations.threadkernel",
     "flowlens.conversations.choosekernel",
     "flowlens.conversations.sortkernel",

@@ -131,7 +131,7 @@ def shelved(path: Path, memory: int = MEMORY, **options: Any) -> pl.DataFrame:
     with Spool(memory) as spool, Spool(memory) as spare:
         views = Views(spool, spare)
         packed.seen(scan, words, columns, views, **options)
-        every = np.concatenate([part.reshape(-1, VIEW) for part in views.each()])
+        every = np.concatenate(views.over(lambda part: part.reshape(-1, VIEW).copy()))
     seen = framed(every.T, columns, words)
     return seen.drop("client", "server_end", "what", "where", "aws_service").sort(pl.all())
 

@@ -1,0 +1,73 @@
+"""What passes traffic on, in the part of Python that Numba compiles.
+
+Nothing imports this module but `flowlens_parsers.machine`, which keeps what becomes of it.
+"""
+
+from numba import types
+
+from flowlens.conversations.kernel import HALF, I, U, inlined
+from flowlens.conversations.seatkernel import spot
+from flowlens.conversations.viewkernel import (
+    CLIENT,
+    OBSERVER,
+    SEEN_RAWS,
+    SERVER,
+    VIEW,
+    role,
+)
+
+__all__ = ["KERNELS"]
+
+
+@inlined
+def moved(views, at, out, to):
+    """Copy a view."""
+    for word in range(VIEW):
+        out[to + word] = views[at + word]
+
+
+def picked(views, count, seats, mask, table, asked, marks, last, out):
+    """Copy out views of which seat and client are asked for; return how many.
+
+    Args are arrays; `asked` has a byte for each seat, `marks` for each address, the `last` one for
+    null.
+    """
+    done = I(0)
+    for view in range(count):
+        at = view * VIEW
+        if not marks[min(views[at + CLIENT], last)]:
+            continue
+        place = spot(views[at + OBSERVER], seats, mask, table)
+        if asked[table[place] - 1]:
+            moved(views, at, out, done * VIEW)
+            done += 1
+    return done
+
+
+def split(views, count, passing, ends, mask, table, out):
+    """Take away placed views of passing seats, and put those aside that share ends with legs.
+
+    What stays moves to the front. `table` is the hash table of `ends`, as `viewkernel.learn` makes
+    it. Return how many stay, and above these 32 bits how many are put aside.
+    """
+    kept, aside = I(0), I(0)
+    for view in range(count):
+        at = view * VIEW
+        if passing[views[at + SEEN_RAWS]]:
+            continue
+        if role(views[at + CLIENT], views[at + SERVER], ends, mask, table):
+            moved(views, at, out, aside * VIEW)
+            aside += 1
+        else:
+            moved(views, at, views, kept * VIEW)
+            kept += 1
+    return I(U(kept) | (U(aside) << HALF))
+
+
+i64, u64 = types.int64, types.uint64
+p8, p32, p64 = (types.CPointer(of) for of in (types.uint8, types.uint32, u64))
+
+KERNELS = {
+    "picked": (picked, i64(p64, i64, p64, u64, p32, p8, p8, u64, p64)),
+    "split": (split, i64(p64, i64, p8, p64, u64, p32, p64)),
+}
