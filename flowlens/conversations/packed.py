@@ -36,6 +36,7 @@ MOST = 11  # parts are 2 ** this at most: each is fetched from every block of ro
 #: What must be compiled.
 MODULES = (
     "flowlens_parsers.kernel",
+    "flowlens_parsers.arrowkernel",
     "flowlens.conversations.kernel",
     "flowlens.conversations.viewkernel",
     "flowlens.conversations.seatkernel",

@@ -1,20 +1,25 @@
 """Columns to packed records, the same that `packing` makes of text.
 
 Parquet keeps a text once and then its number. So the texts of a column are judged and coded, by
-the rules of `columns`, and what is done for each row is arithmetic on numbers. Rows that could
+the packer's dictionary, and what is done for each row is arithmetic on numbers. Rows that could
 not be records, or are none, are left to `columns.typed`.
 """
 
+from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from flowlens_parsers.arrays import Bits, Columns, Numbers, Texts
-from flowlens_parsers.columns import plain, value
-from flowlens_parsers.fields import ADDRESSES, OWN, SCHEMA
-from flowlens_parsers.tokens import BAD, NULL, Code, Words
+from flowlens_parsers.arrays import Plan, Text, numbered, text
+from flowlens_parsers.batch import Packed
+from flowlens_parsers.columns import NOTHING
+from flowlens_parsers.fields import OWN, SCHEMA
+from flowlens_parsers.machine import load
+from flowlens_parsers.packing import MISSING, MOST, OTHER, SLOTS, WIDTH, blank, kind
+from flowlens_parsers.tokens import ADDRESS, BAD, NULL, NUMERAL, WORD, Tokens, Words, address
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Columnar", "texts"]
 
-MANY = 1 << 16  # texts of a column that are remembered
+Bits = NDArray[np.bool_]
+
+SPAN = 512  # rows that the kernel takes at once
+
+#: Dictionaries of one kind that are remembered: each batch of a row group brings them again, and
+#: the packet's addresses are mostly the record's.
+LAST = 16
 
 
 def texts(file: "ParquetFile", names: Mapping[str, str]) -> list[str] | None:
@@ -36,108 +47,112 @@ def texts(file: "ParquetFile", names: Mapping[str, str]) -> list[str] | None:
 
     found, schema = [], file.schema_arrow
     for column, field in names.items():
-        kind = schema.field(column).type
-        kind = kind.value_type if of.is_dictionary(kind) else kind
-        text = of.is_string(kind) or of.is_large_string(kind)
+        type = schema.field(column).type
+        type = type.value_type if of.is_dictionary(type) else type
+        text = of.is_string(type) or of.is_large_string(type)
         number = SCHEMA.get(field, pl.String()) != pl.String()
-        if field in OWN or not (of.is_integer(kind) if number else text):
+        if field in OWN or not (of.is_integer(type) if number else text):
             return None
         found += [column] if text else []
     return found
 
 
-class _Known:
-    """The texts met in columns of one kind, and their codes; new ones are judged, each once.
-
-    Args:
-        like: a field whose texts are as these.
-        code: codes texts.
-    """
-
-    def __init__(self, like: str, code: Code) -> None:
-        self._like, self._code = like, code
-        self._words = pl.Categorical(pl.Categories.random())  # numbers texts as they come
-        # Polars forgets the numbers with the last column that has them.
-        self._held = pl.Series([], dtype=pl.String).cast(self._words)
-        self._codes = np.empty(0, np.uint64)
-
-    @property
-    def many(self) -> bool:
-        """Whether there are so many that it is better to begin anew."""
-        return len(self._codes) > MANY
-
-    def codes(self, texts: pl.Series) -> Words:
-        """Return codes: `NULL` for what stands for nothing, `BAD` for what is none."""
-        numbers = texts.cast(self._words).to_physical()
-        new = texts.filter(numbers >= len(self._codes)).unique(maintain_order=True)
-        if len(new):
-            self._learn(new)
-        codes: Words = np.append(self._codes, np.uint64(NULL))
-        found: Words = codes[numbers.fill_null(len(self._codes)).to_numpy()]
-        return found
-
-    def _learn(self, new: pl.Series) -> None:
-        shown = plain(pl.DataFrame({self._like: new}))[self._like]
-        found = value(self._like, shown)
-        told = self._code(found.fill_null(""))
-        told[found.is_null().to_numpy()] = BAD
-        told[shown.is_null().to_numpy()] = NULL
-        self._codes = np.append(self._codes, told.astype(np.uint64))
-
-
 class Columnar:
-    """Packs batches of columns; what it knows of their texts serves the next batch and object.
+    """Packs batches of columns.
 
     Args:
-        code: codes texts.
+        tokens: the packer's dictionary: it knows the texts of the batches and objects before.
     """
 
-    def __init__(self, code: Code) -> None:
-        self._code = code
-        self._kinds: dict[str, _Known] = {}
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+        self._kernel = load("flowlens_parsers.arrowkernel")
+        self._columns: dict[tuple[str, ...], Words] = {}  # of each layout
+        self._rows: Words = np.empty(0, np.uint64)
+        self._seen: dict[int, deque[tuple[Text, NDArray[np.uint32]]]] = {}
 
-    def pack(self, batch: "pa.RecordBatch", source: str) -> tuple[Words, pl.DataFrame, Bits]:
+    def pack(self, batch: "pa.RecordBatch") -> tuple[Packed, Bits, Bits]:
         """Pack the records of a batch.
 
         Args:
             batch: columns named after `fields`: whole numbers, and texts as dictionaries.
-            source: the object.
 
         Returns:
-            The records, what rows that are no flows say, and which rows the tolerant parser must
-            judge.
+            The records, which rows are no flows by their status, and which of the others the
+            tolerant parser must judge.
         """
-        columns = Columns(batch, self._texts(batch))
-        quiet = columns.quiet()
-        good = columns.good() & ~quiet
-        silent = quiet & columns.timed()
-        packed = columns.packed(self._versions)[good]
-        return packed, columns.coverage(silent, source), ~(good | silent)
+        height, quiet = batch.num_rows, _quiet(batch)
+        plan, good = self._planned(batch), (~quiet).astype(np.uint8)
+        if self._rows.size < height * WIDTH:
+            self._rows = np.empty(height * WIDTH, np.uint64)
+        names, told = tuple(batch.schema.names), plan.array()
+        columns = self._columns.get(names)
+        if columns is None:  # what a layout has not is nothing in all of its rows
+            columns = self._columns[names] = blank(SPAN)
+        done = self._kernel["rows"](
+            *(address(told), len(told), height, address(columns)),
+            *(address(good), address(self._rows)),
+        )
+        rows = self._rows[: done * WIDTH].reshape(-1, WIDTH)
+        return Packed(rows, self._tokens.codes), quiet, ~(good.astype(np.bool_) | quiet)
 
-    def _texts(self, batch: "pa.RecordBatch") -> "dict[str, Texts]":
-        """Return what the texts of each column are."""
-        found: dict[str, Texts] = {}
-        for like in ("srcaddr", "action"):  # the columns of addresses have the same, mostly
-            mine = {
-                name: cast(pl.Series, pl.from_arrow(column.dictionary)).cast(pl.String)
-                for name, column in zip(batch.schema.names, batch.columns, strict=True)
-                if hasattr(column, "dictionary") and (name in ADDRESSES) == (like in ADDRESSES)
-            }
-            at = 0
-            codes = self._known(like, pl.concat(mine.values())) if mine else np.empty(0, np.uint64)
-            for name, texts in mine.items():
-                found[name] = Texts(texts, np.append(codes[at : at + len(texts)], np.uint64(NULL)))
-                at += len(texts)
-        return found
+    def _planned(self, batch: "pa.RecordBatch") -> Plan:
+        plan = Plan()
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            of, place = kind(name), SLOTS.index(name) if name in SLOTS else OTHER
+            missing = MISSING.get(of, 0)
+            if not hasattr(column, "dictionary"):
+                most = MOST.get(SCHEMA[name], 2**63 - 1)
+                plan.numbers(column, OTHER if of == NUMERAL else place, missing, most)
+                if of != NUMERAL:
+                    continue
+                column = numbered(column)
+            if of in (WORD, ADDRESS, NUMERAL):
+                plan.coded(column, self._codes(column.dictionary, of), place, missing)
+        return plan
 
-    def _known(self, like: str, texts: pl.Series) -> Words:
-        """Return the codes of texts that are as those of a field."""
-        if like not in self._kinds or self._kinds[like].many:
-            self._kinds[like] = _Known(like, self._code)
-        return self._kinds[like].codes(texts)
+    def _codes(self, texts: "pa.Array", of: int) -> NDArray[np.uint32]:
+        """Return the codes of the texts of a dictionary, `BAD` for what others must judge."""
+        found, tokens = text(texts), self._tokens
+        for seen, codes in self._seen.get(of, ()):
+            if seen.same(found):
+                return codes
+        codes, where = np.empty(len(found), np.uint32), found.arguments
+        tokens.learn(len(found))
+        if of == ADDRESS:
+            keys = np.empty(len(found), np.uint64)
+            room = (address(keys), address(codes))
+            odd = self._kernel["hosts"](*where, *room, *tokens.hosts)
+        else:
+            odd = self._kernel["texts"](*where, of, address(codes), *tokens.words)
+        if odd:
+            for place in np.flatnonzero(codes == BAD).tolist():
+                codes[place] = self._code(texts[place].as_py() or "", of)
+        tokens.learn(0)
+        codes = codes if tokens.spotless else self._proven(codes)
+        self._seen.setdefault(of, deque(maxlen=LAST)).append((found, codes))
+        return codes
 
-    def _versions(self, numbers: Numbers) -> Words:
-        """Return the codes of numbers as texts; negative ones are none."""
-        distinct, places = np.unique(numbers, return_inverse=True)
-        names = [str(number) if number >= 0 else None for number in distinct.tolist()]
-        return self._known("action", pl.Series(names, dtype=pl.String))[places]
+    def _code(self, text: str, of: int) -> int:
+        """Return the code of a text that the kernel does not judge."""
+        word = text.strip()
+        return NULL if word in NOTHING else self._tokens.number(word, of)
+
+    def _proven(self, codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return codes, `BAD` for those of texts that are not what their field wants."""
+        known = np.append(self._tokens.codes[: self._tokens.known], np.uint32(0))
+        bad = known[np.minimum(codes, self._tokens.known)] == BAD
+        return np.where(bad, np.uint32(BAD), codes)
+
+
+def _quiet(batch: "pa.RecordBatch") -> Bits:
+    """Say which rows are no flows: NODATA, SKIPDATA, and statuses nobody knows yet."""
+    if "log_status" not in batch.schema.names:
+        return np.zeros(batch.num_rows, np.bool_)
+    column = batch.column("log_status")
+    words = [(word or "").strip() for word in column.dictionary.to_pylist()]
+    told = np.array([word not in ("OK", *NOTHING) for word in words] + [False])
+    if not told.any():
+        return np.zeros(batch.num_rows, np.bool_)
+    found: Bits = told[column.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)]
+    return found

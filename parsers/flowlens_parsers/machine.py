@@ -20,6 +20,7 @@ __all__ = ["KERNELS", "SEARCH", "Kernel", "ensure", "load", "ready"]
 #: Modules whose `KERNELS` (name -> function and Numba signature) are kept as machine code.
 KERNELS = (
     "flowlens_parsers.kernel",
+    "flowlens_parsers.arrowkernel",
     "flowlens.conversations.kernel",
     "flowlens.conversations.viewkernel",
     "flowlens.conversations.seatkernel",

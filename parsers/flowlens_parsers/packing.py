@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BAD",
+    "MISSING",
     "MOST",
     "NULL",
+    "OTHER",
     "PLACES",
     "SLOTS",
     "WIDTH",
@@ -44,6 +46,8 @@ __all__ = [
     "Packer",
     "Words",
     "address",
+    "blank",
+    "kind",
     "packable",
 ]
 
@@ -82,7 +86,7 @@ MOST = {pl.UInt8(): 2**8 - 1, pl.UInt16(): 2**16 - 1, pl.UInt32(): 2**32 - 1, TI
 @cache
 def packable(names: tuple[str, ...]) -> bool:
     """Say whether a header line could not pass for data: some value is no free text."""
-    return any(_kind(name) not in (TEXT, WORD, STATUS) for name in names)
+    return any(kind(name) not in (TEXT, WORD, STATUS) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,6 @@ class Packer:
     """
 
     def __init__(self, code: Code) -> None:
-        self._code = code
         self._state = np.zeros(8, np.int64)
         self._tokens = Tokens(code, self._state)
         self._kernel = load("flowlens_parsers.kernel")
@@ -139,7 +142,7 @@ class Packer:
         """What packs columns: as the packer, it knows the texts of the objects before."""
         from flowlens_parsers.columnar import Columnar
 
-        return Columnar(self._code)
+        return Columnar(self._tokens)
 
     @property
     def height(self) -> int:
@@ -212,17 +215,15 @@ class _Plan:
     """What the kernel does with each value of a layout."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        kinds = [_kind(name) for name in names]
+        kinds = [kind(name) for name in names]
         places = [SLOTS.index(name) if name in SLOTS else OTHER for name in names]
         most = [MOST.get(SCHEMA.get(name, pl.String()), 2**63) for name in names]
         self.kinds = np.array(kinds, np.uint8)
         self.places = np.array(places, np.uint8)
         self.most = np.array(most, np.uint64)
-        self.columns = np.zeros((OTHER + 1, SPAN), np.uint64)
-        for place, name in enumerate(SLOTS):
-            self.columns[place] = MISSING.get(_kind(name), 0)
+        self.columns = blank(SPAN)
         #: How many tokens of a line get a code.
-        self.coded = sum(kind in (WORD, ADDRESS, NUMERAL) for kind in kinds)
+        self.coded = sum(of in (WORD, ADDRESS, NUMERAL) for of in kinds)
         arrays: tuple[NDArray[Any], ...] = (self.kinds, self.places, self.most)
         self.arguments = (
             *(address(array) for array in arrays),
@@ -230,7 +231,15 @@ class _Plan:
         )
 
 
-def _kind(name: str) -> int:
+def blank(height: int) -> Words:
+    """Return columns of what stands for nothing, one for each of `SLOTS` and one for others."""
+    columns = np.zeros((OTHER + 1, height), np.uint64)
+    for place, name in enumerate(SLOTS):
+        columns[place] = MISSING.get(kind(name), 0)
+    return columns
+
+
+def kind(name: str) -> int:
     """Return what the kernel makes of a column."""
     if name == "log_status":
         return STATUS

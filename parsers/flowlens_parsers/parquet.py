@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import polars as pl
 
 from flowlens_parsers import aliases
-from flowlens_parsers.batch import LINE, Batch, Layout, Options, Packed, passed, reject
+from flowlens_parsers.batch import LINE, Batch, Layout, Options, passed, reject
 from flowlens_parsers.columns import VITAL, typed
 from flowlens_parsers.errors import DAMAGED, UNKNOWN, BrokenError
-from flowlens_parsers.fields import known
+from flowlens_parsers.fields import OBSERVERS, known
 from flowlens_parsers.groups import glance
 from flowlens_parsers.streams import Reader
 
@@ -38,6 +38,10 @@ ROWS = 64 << 10
 
 #: Bytes of a compressed or unseekable object that stay in memory before they go to a file.
 SPOOL = 32 << 20
+
+
+#: What rows that are no flows tell.
+SAID = ("log_status", *OBSERVERS, "start", "end")
 
 
 def match(head: bytes, name: str) -> bool:
@@ -92,12 +96,17 @@ def _batches(file: "ParquetFile", name: str, options: Options) -> Iterator[Batch
 
 def _packed(columns: "Columnar", batch: "RecordBatch", first: int, name: str) -> Batch:
     """Return a batch packed, but for the rows that the tolerant parser must judge."""
-    rows, silent, left = columns.pack(batch, name)
-    done = replace(passed(0), coverage=silent, lines=batch.num_rows, packed=(Packed(rows),))
+    packed, quiet, left = columns.pack(batch)
+    done = replace(passed(0), lines=batch.num_rows, packed=(packed,))
+    if quiet.any():
+        told = batch.select([one for one in SAID if one in batch.schema.names])
+        silent = typed(_numbered(told, first).filter(quiet), name)
+        left[silent.rejects["line"].to_numpy() - first] = True
+        done = replace(done, coverage=silent.coverage)
     if not left.any():
         return done
     rest = typed(_numbered(batch, first).filter(left), name, batch.schema.names)
-    whole = pl.concat([silent, rest.coverage])
+    whole = pl.concat([done.coverage, rest.coverage])
     return replace(done, records=rest.records, coverage=whole, rejects=rest.rejects)
 
 

@@ -35,6 +35,7 @@ Code = Callable[[pl.Series], NDArray[np.uint32]]
 ENTRY = 6  # integers of a token
 MEMO = (1 << 15) + 8  # integers of a memo, which begins at a line of the cache
 TOKENS = 3  # the counter of tokens
+LONGEST = 40  # bytes of a token
 NULL = 2**32 - 1  # the code of '-'
 BAD = 2**32 - 2  # the code of an address that is none
 
@@ -93,8 +94,7 @@ class Tokens:
         self._memo: Words = np.zeros(MEMO, np.uint64)
         self._hash()
         for text in KNOWN:
-            word = np.frombuffer(text.encode().ljust(64, b"\0"), np.uint8)
-            self._kernel["learn"](address(word), len(text), WORD, *self._dictionary())
+            self.number(text, WORD)
 
     def _hash(self) -> None:
         """Make empty tables, at most half full of as many tokens as there is room for."""
@@ -106,9 +106,23 @@ class Tokens:
             *(address(self._briefs), -(-address(self._memo) // 64) * 64),
         )
 
-    def _dictionary(self) -> tuple[int, int, int, int]:
-        table, mask, entries, *_ = self.arguments
-        return table, mask, entries, address(self._state)
+    @property
+    def words(self) -> tuple[int, ...]:
+        """Table, its mask, entries and counters, for a kernel."""
+        return (*self.arguments[:3], address(self._state))
+
+    @property
+    def hosts(self) -> tuple[int, ...]:
+        """The same with brief forms before the counters."""
+        return (*self.arguments[:4], address(self._state))
+
+    def number(self, text: str, kind: int) -> int:
+        """Return the code of a text for which there is room, `BAD` where it is no token."""
+        size = len(text)
+        if not text.isascii() or not text.isprintable() or " " in text or size > LONGEST:
+            return BAD
+        word = np.frombuffer(text.encode().ljust(64, b"\0"), np.uint8)
+        return self._kernel["learn"](address(word), size, kind, *self.words)
 
     def learn(self, most: int) -> None:
         """Code the new tokens, and make room for as many more as `most`."""
@@ -122,7 +136,7 @@ class Tokens:
             self.codes = np.concatenate([self.codes, np.zeros_like(self.codes)])
             self.room *= 2
             self._hash()
-            self._kernel["refill"](*self._dictionary())
+            self._kernel["refill"](*self.words)
 
     def _coded(self, entries: Words) -> NDArray[np.uint32]:
         """Return the caller's codes of tokens, `BAD` for what is not what its field wants."""
