@@ -107,40 +107,40 @@ def hosts(text, offsets, count, keys, codes, table, mask, entries, briefs, state
 
 
 @inlined
-def shorts(data, first, count, most, good, begin, columns, to):
+def shorts(data, begin, count, most, good, columns, to):
     """Write numbers of 32 bits that are all there."""
     for row in range(count):
-        found = U(I(short(data, first + row)))
+        found = U(I(short(data, begin + row)))
         good[begin + row] &= found <= most
         columns[to + row] = found
 
 
 @inlined
-def longs(data, first, count, most, good, begin, columns, to):
+def longs(data, begin, count, most, good, columns, to):
     """Write numbers of 64 bits that are all there."""
     for row in range(count):
-        found = U(long(data, first + row))
+        found = U(long(data, begin + row))
         good[begin + row] &= found <= most
         columns[to + row] = found
 
 
 @inlined
-def coded(data, codes, first, count, good, begin, columns, to):
+def coded(data, codes, begin, count, good, columns, to):
     """Write codes of texts that are all there."""
     for row in range(count):
-        found = U(number(codes, I(short(data, first + row))))
+        found = U(number(codes, I(short(data, begin + row))))
         good[begin + row] &= found != BAD
         columns[to + row] = found
 
 
 @inlined
-def sparse(plan, at, first, count, good, begin, columns, to):
+def sparse(plan, at, begin, count, good, columns, to):
     """Write values of any kind that are not all there."""
     kind, data, codes = plan[at + KIND], plan[at + DATA], plan[at + CODES]
-    valid, missing, most = plan[at + VALID], plan[at + MISSING], plan[at + MOST]
-    for row in range(first, first + count):
-        found, wrong = missing, False
-        if (byte(valid, row >> 3) >> (row & 7)) & 1:
+    valid, bit, most = plan[at + VALID], I(plan[at + OFFSET]), plan[at + MOST]
+    for row in range(begin, begin + count):
+        found, wrong = plan[at + MISSING], False
+        if (byte(valid, (bit + row) >> 3) >> ((bit + row) & 7)) & 1:
             if kind == SHORT:
                 found = U(I(short(data, row)))
             elif kind == LONG:
@@ -148,23 +148,23 @@ def sparse(plan, at, first, count, good, begin, columns, to):
             else:
                 found = U(number(codes, I(short(data, row))))
             wrong = found == BAD if kind == CODED else found > most
-        good[begin + row - first] &= not wrong
-        columns[to + row - first] = found
+        good[row] &= not wrong
+        columns[to + row - begin] = found
 
 
 @inlined
 def fill(plan, at, begin, count, columns, good):
     """Write a column of some rows, and mark those whose value does not fit."""
     kind, data, codes, most = plan[at + KIND], plan[at + DATA], plan[at + CODES], plan[at + MOST]
-    first, to = I(plan[at + OFFSET]) + begin, I(plan[at + PLACE]) * SPAN
+    to = I(plan[at + PLACE]) * SPAN
     if plan[at + VALID]:
-        sparse(plan, at, first, count, good, begin, columns, to)
+        sparse(plan, at, begin, count, good, columns, to)
     elif kind == SHORT:
-        shorts(data, first, count, most, good, begin, columns, to)
+        shorts(data, begin, count, most, good, columns, to)
     elif kind == LONG:
-        longs(data, first, count, most, good, begin, columns, to)
+        longs(data, begin, count, most, good, columns, to)
     else:
-        coded(data, codes, first, count, good, begin, columns, to)
+        coded(data, codes, begin, count, good, columns, to)
 
 
 def rows(plan, wide, count, columns, good, out):

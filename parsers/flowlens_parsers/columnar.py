@@ -13,12 +13,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flowlens_parsers.arrays import Plan, Text, numbered, text
+from flowlens_parsers.arrays import Bits, Plan, Text, spelled, text, whole
 from flowlens_parsers.batch import Packed
 from flowlens_parsers.columns import NOTHING
 from flowlens_parsers.fields import OWN, SCHEMA
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import MISSING, MOST, OTHER, SLOTS, WIDTH, blank, kind
+from flowlens_parsers.silent import fits, quiet
 from flowlens_parsers.tokens import ADDRESS, BAD, NULL, NUMERAL, WORD, Tokens, Words, address
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 __all__ = ["Columnar", "texts"]
-
-Bits = NDArray[np.bool_]
 
 SPAN = 512  # rows that the kernel takes at once
 
@@ -78,11 +77,10 @@ class Columnar:
             batch: columns named after `fields`: whole numbers, and texts as dictionaries.
 
         Returns:
-            The records, which rows are no flows by their status, and which of the others the
-            tolerant parser must judge.
+            The records, which rows are no flows, and which the tolerant parser must judge.
         """
-        height, quiet = batch.num_rows, _quiet(batch)
-        plan, good = self._planned(batch), (~quiet).astype(np.uint8)
+        height, silent = batch.num_rows, quiet(batch)
+        plan, good = self._planned(batch), (~silent).astype(np.uint8)
         if self._rows.size < height * WIDTH:
             self._rows = np.empty(height * WIDTH, np.uint64)
         names, told = tuple(batch.schema.names), plan.array()
@@ -94,30 +92,32 @@ class Columnar:
             *(address(good), address(self._rows)),
         )
         rows = self._rows[: done * WIDTH].reshape(-1, WIDTH)
-        return Packed(rows, self._tokens.codes), quiet, ~(good.astype(np.bool_) | quiet)
+        timed = silent & fits(batch, "start") & fits(batch, "end")
+        return Packed(rows, self._tokens.codes), timed, ~(good.astype(np.bool_) | timed)
 
     def _planned(self, batch: "pa.RecordBatch") -> Plan:
         plan = Plan()
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             of, place = kind(name), SLOTS.index(name) if name in SLOTS else OTHER
-            missing = MISSING.get(of, 0)
             if not hasattr(column, "dictionary"):
+                at = OTHER if of == NUMERAL else place
                 most = MOST.get(SCHEMA[name], 2**63 - 1)
-                plan.numbers(column, OTHER if of == NUMERAL else place, missing, most)
-                if of != NUMERAL:
-                    continue
-                column = numbered(column)
-            if of in (WORD, ADDRESS, NUMERAL):
-                plan.coded(column, self._codes(column.dictionary, of), place, missing)
+                plan.numbers(column, at, MISSING.get(of, 0), most)
+                if of == NUMERAL:  # its text tells two flow logs of one interface apart
+                    texts, places = spelled(column)
+                    plan.coded(column, places, self._codes(texts, of), place)
+            elif of in (WORD, ADDRESS, NUMERAL):
+                codes = self._codes(text(column.dictionary), of)
+                plan.coded(column.indices, whole(column.indices), codes, place)
         return plan
 
-    def _codes(self, texts: "pa.Array", of: int) -> NDArray[np.uint32]:
+    def _codes(self, found: Text, of: int) -> NDArray[np.uint32]:
         """Return the codes of the texts of a dictionary, `BAD` for what others must judge."""
-        found, tokens = text(texts), self._tokens
         for seen, codes in self._seen.get(of, ()):
             if seen.same(found):
                 return codes
-        codes, where = np.empty(len(found), np.uint32), found.arguments
+        tokens, where = self._tokens, found.arguments
+        codes = np.empty(len(found), np.uint32)
         tokens.learn(len(found))
         if of == ADDRESS:
             keys = np.empty(len(found), np.uint64)
@@ -127,7 +127,7 @@ class Columnar:
             odd = self._kernel["texts"](*where, of, address(codes), *tokens.words)
         if odd:
             for place in np.flatnonzero(codes == BAD).tolist():
-                codes[place] = self._code(texts[place].as_py() or "", of)
+                codes[place] = self._code(found.word(place), of)
         tokens.learn(0)
         codes = codes if tokens.spotless else self._proven(codes)
         self._seen.setdefault(of, deque(maxlen=LAST)).append((found, codes))
@@ -143,16 +143,3 @@ class Columnar:
         known = np.append(self._tokens.codes[: self._tokens.known], np.uint32(0))
         bad = known[np.minimum(codes, self._tokens.known)] == BAD
         return np.where(bad, np.uint32(BAD), codes)
-
-
-def _quiet(batch: "pa.RecordBatch") -> Bits:
-    """Say which rows are no flows: NODATA, SKIPDATA, and statuses nobody knows yet."""
-    if "log_status" not in batch.schema.names:
-        return np.zeros(batch.num_rows, np.bool_)
-    column = batch.column("log_status")
-    words = [(word or "").strip() for word in column.dictionary.to_pylist()]
-    told = np.array([word not in ("OK", *NOTHING) for word in words] + [False])
-    if not told.any():
-        return np.zeros(batch.num_rows, np.bool_)
-    found: Bits = told[column.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)]
-    return found

@@ -19,7 +19,7 @@ from flowlens_parsers import aliases
 from flowlens_parsers.batch import LINE, Batch, Layout, Options, passed, reject
 from flowlens_parsers.columns import VITAL, typed
 from flowlens_parsers.errors import DAMAGED, UNKNOWN, BrokenError
-from flowlens_parsers.fields import OBSERVERS, known
+from flowlens_parsers.fields import known
 from flowlens_parsers.groups import glance
 from flowlens_parsers.streams import Reader
 
@@ -38,10 +38,6 @@ ROWS = 64 << 10
 
 #: Bytes of a compressed or unseekable object that stay in memory before they go to a file.
 SPOOL = 32 << 20
-
-
-#: What rows that are no flows tell.
-SAID = ("log_status", *OBSERVERS, "start", "end")
 
 
 def match(head: bytes, name: str) -> bool:
@@ -96,13 +92,12 @@ def _batches(file: "ParquetFile", name: str, options: Options) -> Iterator[Batch
 
 def _packed(columns: "Columnar", batch: "RecordBatch", first: int, name: str) -> Batch:
     """Return a batch packed, but for the rows that the tolerant parser must judge."""
-    packed, quiet, left = columns.pack(batch)
+    from flowlens_parsers.silent import coverage
+
+    packed, silent, left = columns.pack(batch)
     done = replace(passed(0), lines=batch.num_rows, packed=(packed,))
-    if quiet.any():
-        told = batch.select([one for one in SAID if one in batch.schema.names])
-        silent = typed(_numbered(told, first).filter(quiet), name)
-        left[silent.rejects["line"].to_numpy() - first] = True
-        done = replace(done, coverage=silent.coverage)
+    if silent.any():
+        done = replace(done, coverage=coverage(batch, silent, name))
     if not left.any():
         return done
     rest = typed(_numbered(batch, first).filter(left), name, batch.schema.names)
