@@ -8,7 +8,6 @@ which lie beside its flows, so they mean the same to all three.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,12 +16,11 @@ import polars as pl
 
 from flowlens.cluster.blobs import known, load, save
 from flowlens.cluster.spread import Piece, Plan
-from flowlens.conversations.oriented import ROLE, TUPLE, Work
-from flowlens.conversations.room import table
 from flowlens.conversations.rows import VIEW
 from flowlens.conversations.shelf import FLOW, Shelf
-from flowlens.conversations.spool import Kept, Spool
-from flowlens_parsers.packing import address
+from flowlens.conversations.spool import Spool
+from flowlens.conversations.work import ROLE, TUPLE, Work
+from flowlens_parsers.packing import Words
 
 __all__ = ["Part", "merge", "near", "settle"]
 
@@ -56,20 +54,22 @@ def settle(plan: Plan, pieces: Sequence[Piece]) -> Part:
     """
     words = pl.Categorical(pl.Categories.random("flowlens"))
     kept = pl.Series(dtype=words)  # a dictionary lives as long as a series of it does
-    with Spool(MEMORY) as rows, Spool(MEMORY) as flows:
-        shelf = _shelf(plan, rows)
+    with Spool(MEMORY) as rows:
+        shelf = Shelf(bits=plan.inner, spool=rows, columns=plan.columns)
         for _, name, begin, size in pieces:
             texts, records = load(plan.scratch.read(name, begin, size))
             shelf.put(records, known(words, texts))
         texts = words.categories.to_series()
         del kept
-        work = _work(shelf, flows, texts)
+        shelf.close()
+        work = _work(texts)
         nothing = np.empty((0, FLOW), np.uint64)
         with plan.scratch.create("flows") as (name, stream):
             sizes = [save(stream, texts, nothing)]
             for group in shelf.groups:
-                for found in work.settle(group):
-                    sizes.append(save(stream, [], flows.give(found).reshape(-1, FLOW)))
+                for flows in shelf.flows(group, work.ranks):
+                    work.settle(flows)
+                    sizes.append(save(stream, [], flows.reshape(-1, FLOW)))
             open = _marked(texts, work)
             sizes.append(save(stream, open, nothing))
     return Part(name, tuple(sizes), len(open), min(work.begins))
@@ -84,10 +84,10 @@ def near(plan: Plan, part: Part, open: str) -> str:
         open: The file with the texts of all these addresses.
     """
     wanted, _ = load(plan.scratch.read(open))
-    with _again(plan, part) as (work, texts, blobs):
-        work.marks[:-1] = texts.is_in(wanted.implode()).fill_null(value=False).to_numpy()
-        work.marks[-1] = wanted.has_nulls()
-        found = [work.near(flows) for flows in blobs]
+    work, texts, blobs = _again(plan, part)
+    work.marks[:-1] = texts.is_in(wanted.implode()).fill_null(value=False).to_numpy()
+    work.marks[-1] = wanted.has_nulls()
+    found = [work.near(flows) for flows in blobs]
     with plan.scratch.create("near") as (name, stream):
         save(stream, texts, np.concatenate([np.empty((0, TUPLE), np.uint64), *found]))
     return name
@@ -104,11 +104,9 @@ def merge(plan: Plan, part: Part, roles: tuple[str, int, int] | None) -> str:
     rows = np.empty((0, ROLE), np.uint64)
     if roles is not None:
         _, rows = load(plan.scratch.read(*roles))
-    with _again(plan, part) as (work, texts, blobs):
-        learnt, mask = table(len(rows), "learnt")
-        work.kernel["learn"](address(rows), len(rows), mask, address(learnt))
-        look = (address(rows), mask, address(learnt))
-        found = [work.views(flows, look).reshape(-1, VIEW).copy() for flows in blobs]
+    work, texts, blobs = _again(plan, part)
+    work.learn(rows)
+    found = [work.views(flows).reshape(-1, VIEW).copy() for flows in blobs]
     with plan.scratch.create("views") as (name, stream):
         save(stream, texts, np.concatenate([np.empty((0, VIEW), np.uint64), *found]))
     return name
@@ -120,22 +118,14 @@ def _marked(texts: pl.Series, work: Work) -> pl.Series:
     return open.append(pl.Series([None], dtype=pl.String)) if work.marks[-1] else open
 
 
-@contextmanager
-def _again(plan: Plan, part: Part) -> Iterator[tuple[Work, pl.Series, Iterator[Kept]]]:
-    """Give the work at a part once more, its texts, and its flows one blob after the other."""
+def _again(plan: Plan, part: Part) -> tuple[Work, pl.Series, Iterator[Words]]:
+    """Return the work at a part once more, its texts, and its flows one blob after the other."""
     data = memoryview(plan.scratch.read(part.name, 0, sum(part.sizes[:-1])))
     ends = np.cumsum(part.sizes[:-1]).tolist()
     texts, _ = load(data[: ends[0]])
-    with Spool(MEMORY) as spool:
-        work = _work(_shelf(plan, spool), spool, texts)
-        spans = pairwise(ends)
-        blobs = (load(data[begin:end])[1].reshape(-1) for begin, end in spans)
-        yield work, texts, (Kept(flows.size, flows) for flows in blobs)
+    blobs = (load(data[begin:end])[1].reshape(-1) for begin, end in pairwise(ends))
+    return _work(texts), texts, blobs
 
 
-def _shelf(plan: Plan, spool: Spool) -> Shelf:
-    return Shelf(bits=plan.inner, spool=spool, columns=plan.columns)
-
-
-def _work(shelf: Shelf, spool: Spool, texts: pl.Series) -> Work:
-    return Work(shelf, spool, texts.rank("dense").cast(pl.UInt32).to_numpy())
+def _work(texts: pl.Series) -> Work:
+    return Work(texts.rank("dense").cast(pl.UInt32).to_numpy())

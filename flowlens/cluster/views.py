@@ -13,8 +13,9 @@ from flowlens.cluster.orient import Part, merge, near, settle
 from flowlens.cluster.portable import groups, portable
 from flowlens.cluster.spread import Piece, Plan, spread
 from flowlens.conversations.codes import NOTHING, WORD
-from flowlens.conversations.oriented import TUPLE, settled
+from flowlens.conversations.oriented import settled
 from flowlens.conversations.parts import Views
+from flowlens.conversations.work import TUPLE
 from flowlens.errors import StrictError
 from flowlens.ledger import Ledger
 from flowlens.reading import refuse

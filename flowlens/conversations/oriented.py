@@ -1,128 +1,90 @@
 """Flows of a shelf to views, part by part: what `roles` and `views` do with frames.
 
-Two passes, because the 5-tuples that neither flags nor ports settle ask all others for advice: the
-first merges rows and settles what is clear, the second merges flows into views.
+Most parts need one pass, which merges their rows and settles their 5-tuples. But 5-tuples that
+neither flags nor ports settle ask all others for advice, so their parts wait for a second one.
 """
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from flowlens.conversations.codes import NOTHING, WORD, column
-from flowlens.conversations.roles import OBVIOUS, clear, decided, weighed
-from flowlens.conversations.room import room, table
-from flowlens.conversations.rows import VIEW
-from flowlens.conversations.services import weight
-from flowlens.conversations.shelf import FLOW, Shelf
+from flowlens.conversations.codes import WORD, column
+from flowlens.conversations.roles import clear, decided, weighed
+from flowlens.conversations.shelf import Shelf
 from flowlens.conversations.spool import Kept, Spool
 from flowlens.conversations.witnesses import signs
-from flowlens_parsers.machine import Kernel, load
-from flowlens_parsers.packing import Words, address
+from flowlens.conversations.work import ROLE, Work
+from flowlens_parsers.packing import Words
 
-__all__ = ["ROLE", "TUPLE", "Work", "oriented", "settled"]
+__all__ = ["oriented", "settled"]
 
-TUPLE, ROLE = 8, 3  # integers of a 5-tuple, a role
-PORTS = 2**16
+Add = Callable[[Words, Spool], None]
 
 
-def oriented(
-    shelf: Shelf, spool: Spool, words: pl.Categorical, add: Callable[[Words], None]
-) -> None:
+def oriented(shelf: Shelf, spare: Spool, words: pl.Categorical, add: Add) -> None:
     """Merge the rows of a shelf into views.
 
     Args:
-        shelf: rows; it is empty afterwards.
-        spool: where flows lie meanwhile; it is empty afterwards.
+        shelf: rows; it is empty afterwards, and its spool has views.
+        spare: gets views too, and what waits meanwhile.
         words: the dictionary of the codes.
-        add: takes the views of a part, from several threads.
+        add: takes the views of a part and where to keep them, from several threads.
     """
+    shelf.close()
     ranks = words.categories.to_series().rank("dense").cast(pl.UInt32).to_numpy()
-    work = Work(shelf, spool, ranks)
+    passes = _Passes(shelf, spare, Work(ranks), add)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        flows = [kept for some in pool.map(work.settle, shelf.groups) for kept in some]
+        left = list(pool.map(passes.first, shelf.groups))
+        waiting = [flows for some in left for flows in some if flows is not None]
+        if waiting:
+            near = np.concatenate(list(pool.map(passes.near, shelf.groups, left)))
+            passes.work.learn(settled(near, min(passes.work.begins), words))
         shelf.clear()
-        roles = np.empty((0, ROLE), np.uint64)
-        if work.marks.any():
-            near = list(pool.map(work.near, flows))
-            roles = settled(np.concatenate(near), min(work.begins), words)
-        learnt, known = table(len(roles), "learnt")
-        work.kernel["learn"](address(roles), len(roles), known, address(learnt))
-        look = (address(roles), known, address(learnt))
-        deque(pool.map(lambda kept: add(work.views(kept, look)), flows), maxlen=0)
-    spool.clear()
+        deque(pool.map(passes.second, waiting), maxlen=0)
 
 
-@dataclass(slots=True)
-class Work:
-    """What the parts share, and what is done to each; several threads do it."""
+@dataclass(frozen=True, slots=True)
+class _Passes:
+    """What is done to the parts, in this order; several threads do it."""
 
     shelf: Shelf
-    spool: Spool
-    ranks: NDArray[np.uint32]
-    marks: NDArray[np.uint8] = field(init=False)  # a byte an address, the last for null
-    weights: NDArray[np.int8] = field(init=False)
-    begins: list[int] = field(default_factory=list)
-    kernel: Mapping[str, Kernel] = field(init=False)
+    spare: Spool
+    work: Work
+    add: Add
 
-    def __post_init__(self) -> None:
-        self.shelf.close()
-        self.kernel = load("flowlens.conversations.viewkernel")
-        self.marks = np.zeros(len(self.ranks) + 1, np.uint8)
-        ports = pl.int_range(PORTS, eager=True).cast(pl.UInt16).alias("port")
-        of = pl.DataFrame([ports]).select(weight(pl.col("port")).cast(pl.Int8))
-        self.weights = of.to_series().to_numpy().copy()
+    def first(self, parts: range) -> list[Kept | None]:
+        """Merge rows of each part into flows, and these into views where all is clear.
 
-    def settle(self, parts: range) -> list[Kept]:
-        """Merge rows of each part into flows, and settle the clear 5-tuples among them."""
-        return [self._settled(flows) for flows in self.shelf.flows(parts, self.ranks)]
+        Returns:
+            the flows of each part that must wait, None for the others.
+        """
+        return [self._first(flows) for flows in self.shelf.flows(parts, self.work.ranks)]
 
-    def _settled(self, flows: Words) -> Kept:
-        which, tuples = self._tuples(flows)
-        begin = np.array([NOTHING], np.uint64)
-        self.kernel["settle"](
-            *(address(tuples), len(tuples), address(self.weights), OBVIOUS),
-            *(address(self.marks), len(self.ranks), address(begin)),
-        )
-        self.kernel["decide"](address(flows), len(flows) // FLOW, address(which), address(tuples))
-        self.begins.append(int(begin[0]))
-        return self.spool.keep(flows)
+    def _first(self, flows: Words) -> Kept | None:
+        if self.work.settle(flows):
+            return self.spare.keep(flows)
+        self.add(self.work.views(flows), self.spare)
+        return None
 
-    def near(self, kept: Kept) -> Words:
-        """Return the 5-tuples of which an address has an open one."""
-        _, tuples = self._tuples(self.spool.give(kept))
-        count = self.kernel["touching"](
-            address(tuples), len(tuples), address(self.marks), len(self.ranks)
-        )
-        return tuples[:count].copy()
+    def near(self, parts: range, left: Sequence[Kept | None]) -> Words:
+        """Return the 5-tuples of some parts of which an address has an open one.
 
-    def views(self, kept: Kept, look: tuple[int, int, int]) -> Words:
-        """Merge flows into views, `VIEW` integers each in one row, in room of this thread."""
-        flows = self.spool.fill(room("flows", kept.size, np.uint64), kept)
-        count = flows.size // FLOW
-        empty, mask = table(count)
-        out = room("views", count * VIEW, np.uint64)
-        total = self.kernel["views"](
-            *(address(flows), count, *look, address(self.ranks)),
-            *(mask, address(empty), address(out)),
-        )
-        return out[: total * VIEW]
+        Mostly each part waits, or none does: flows of those that do not are merged again.
+        """
+        kept = [flows for flows in left if flows is not None]
+        each: Iterator[Words] = (self.spare.lend("flows", flows) for flows in kept)
+        if len(kept) < len(left):
+            each = self.shelf.flows(parts, self.work.ranks)
+        return np.concatenate([self.work.near(flows) for flows in each])
 
-    def _tuples(self, flows: Words) -> tuple[NDArray[np.uint32], Words]:
-        """Return the number of each flow's 5-tuple, and the 5-tuples, in room of this thread."""
-        count = flows.size // FLOW
-        empty, mask = table(count)
-        which = room("which", count, np.uint32)
-        out = room("tuples", count * TUPLE, np.uint64)
-        total = self.kernel["tuples"](
-            *(address(flows), count, mask, address(empty), address(which), address(out))
-        )
-        return which, out[: total * TUPLE].reshape(-1, TUPLE)
+    def second(self, kept: Kept) -> None:
+        """Merge flows of a part that waited into views."""
+        self.add(self.work.views(self.spare.lend("flows", kept)), self.shelf.spool)
 
 
 def settled(tuples: Words, begin: int, words: pl.Categorical) -> Words:

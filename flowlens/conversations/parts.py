@@ -41,36 +41,45 @@ class Views:
     """The views of all conversations, in parts that several threads add.
 
     Args:
-        spool: where they lie.
-        spare: where something else may lie before and after.
+        spool: where they lie, and something else before and after.
+        spare: where some may lie as well.
     """
 
     def __init__(self, spool: Spool, spare: Spool) -> None:
         self.spool, self.spare = spool, spare
-        self._kept: list[Kept | None] = []
+        self._kept: list[tuple[Spool, Kept] | None] = []
         self._sample: list[Words] = []
         self.seats = Seats()
 
-    def add(self, views: Words) -> None:
-        """Add a part: all views of some conversations, `VIEW` integers each in one row."""
+    def add(self, views: Words, spool: Spool | None = None) -> None:
+        """Add a part: all views of some conversations, `VIEW` integers each in one row.
+
+        Args:
+            views: these.
+            spool: where they are to lie, if not in the first one.
+        """
+        spool = spool or self.spool
         self.seats.see(views)
         self._sample.append(views.reshape(-1, VIEW)[::STEP].copy())
-        self._kept.append(self.spool.keep(views))
+        self._kept.append((spool, spool.keep(views)))
 
     def over(self, do: Callable[[Words], T], /) -> list[T]:
         """Do something to the views of each part, by several threads; see `seats.Over`."""
 
-        def done(kept: Kept) -> T:
-            return do(self.spool.lend("views", kept))
+        def done(part: tuple[Spool, Kept]) -> T:
+            spool, kept = part
+            return do(spool.lend("views", kept))
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return list(pool.map(done, (kept for kept in self._kept if kept is not None)))
+            return list(pool.map(done, (part for part in self._kept if part is not None)))
 
     def take(self, part: int) -> Words:
         """Return a copy of a part in room of this thread; the part is gone afterwards."""
-        kept, self._kept[part] = self._kept[part], None
-        out = room("views", 0 if kept is None else kept.size, np.uint64)
-        return out if kept is None else self.spool.fill(out, kept)
+        found, self._kept[part] = self._kept[part], None
+        if found is None:
+            return room("views", 0, np.uint64)
+        spool, kept = found
+        return spool.fill(room("views", kept.size, np.uint64), kept)
 
     @property
     def parts(self) -> range:
@@ -80,7 +89,7 @@ class Views:
     @property
     def count(self) -> int:
         """How many views there are."""
-        return sum(kept.size for kept in self._kept if kept is not None) // VIEW
+        return sum(part[1].size for part in self._kept if part is not None) // VIEW
 
     def sample(self) -> Words:
         """Return some views, in rows."""
@@ -109,7 +118,7 @@ def counted(
     through = Through(passing, places, words, columns)
     chooser = Chooser(views.seats, words)
     acted = partial(_acted, accept, seats=views.seats, columns=columns, words=words)
-    sorter = Sorter(views.spare, ranks, views.sample(), views.count)
+    sorter = Sorter(views.spool, ranks, views.sample(), views.count)
 
     def count(rows: Words) -> None:
         rows = acted(rows) if "tgw_attachment_id" in columns else rows

@@ -52,6 +52,11 @@ class Shelf:
         self._kernel = load("flowlens.conversations.kernel")
 
     @property
+    def spool(self) -> Spool:
+        """Where rows lie."""
+        return self._pile.spool
+
+    @property
     def groups(self) -> list[range]:
         """Parts that are best merged by one thread, one after the other."""
         return self._pile.groups
