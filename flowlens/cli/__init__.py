@@ -10,6 +10,10 @@ __all__ = ["main"]
 #: Set by the shell that asks how a command line may go on.
 COMPLETE = "_FLOWLENS_COMPLETE"
 
+#: Polars gives memory back after half a second, and the kernel clears each page that it takes
+#: again; kept for ten, and in large pages, it costs a tenth less processor time in all.
+ALLOCATOR = "thp:always,dirty_decay_ms:10000"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
@@ -19,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # Arrays are only stored and copied here; NumPy's algebra would start threads at its import.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("_RJEM_MALLOC_CONF", ALLOCATOR)
     if argv is not None:
         return _main(list(argv))
     # Libraries make many objects at their import, which all stay: to look for garbage among them
