@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
-from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.phrases import outcome, when, where, whom
+from flowlens.findings.rows import SERVICE, finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import OURS, OUTSIDE, UNDECLARED, about
 from flowlens.words import noun

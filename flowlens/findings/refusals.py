@@ -6,8 +6,9 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
+from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.ports import CONTROL, named
-from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.rows import SERVICE, finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, OURS, REFUSED, about
 from flowlens.words import moment, noun, size

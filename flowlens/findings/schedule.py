@@ -8,7 +8,8 @@ import polars as pl
 
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
-from flowlens.findings.rows import finding, incidents, outcome, table, when, whom
+from flowlens.findings.phrases import outcome, when, whom
+from flowlens.findings.rows import finding, incidents, table, whose
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import OURS, about
 from flowlens.words import noun, size
@@ -113,6 +114,6 @@ def _spoke(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -
         **row, "open": ("servers", "ports"), "server_port": None, "protocol": None,
         "destination": row["destinations"][0] if one else None,
     }  # fmt: skip
-    key = (sorted(row["client_owner"] or []) or row["client"], f"{row['since']:%Y-%m-%dT%H}")
+    key = (whose(row), f"{row['since']:%Y-%m-%dT%H}")
     numbers = {"days": known["days"]}
     return finding("off-schedule", told, text, graded, "T1648", key=key, numbers=numbers)

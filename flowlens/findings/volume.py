@@ -6,8 +6,10 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
+from flowlens.findings.limits import Limits
 from flowlens.findings.peers import compared, peers, reached, weighed
-from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.phrases import outcome, when, where, whom
+from flowlens.findings.rows import SERVICE, finding, incidents, table, whose
 from flowlens.findings.severity import Factors, grade
 from flowlens.findings.sides import INSIDE, OURS, OUTSIDE, REFUSED, UNDECLARED, about
 from flowlens.findings.surges import TWICE, alike, heavy, surges
@@ -41,8 +43,27 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     Returns:
         Rows of FINDINGS.
     """
-    limits = context.limits
     left = about(edges.filter(OURS, OUTSIDE, ~REFUSED, UNDECLARED))
+    some = _much(left, context.limits)
+    # Who else goes there is asked of the few that are left.
+    places = some.lazy().select("destination").unique()
+    common = (
+        left.join(places, on="destination", how="semi", nulls_equal=True)
+        .group_by("destination")
+        .agg(workloads=pl.col("about").n_unique())
+        .collect(engine="streaming")
+    )
+    found = some.join(common, on="destination", nulls_equal=True).filter(
+        pl.col("fast") | (pl.col("workloads") <= context.limits.few)
+    )
+    near = reached(edges, found, peers(edges, found, context))
+    return _told(
+        left, found, lambda row, known: _leaving(row, known | near.get(_place(row), {}), context)
+    )
+
+
+def _much(left: pl.LazyFrame, limits: Limits) -> pl.DataFrame:
+    """Return the services to which much went: in one hour (``fast``), or else over many."""
     nameless = pl.col("destination_kind").is_in(["address", "network"])
     strange = (pl.col("expected") == "no") | nameless
     hourly = (
@@ -61,22 +82,7 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     )
     slow = (pl.col("total") >= limits.exfil_slow) & (pl.col("hours") >= limits.exfil_hours)
     slow &= pl.col("strange") & (pl.col("ratio") > limits.producer)
-    # Who else goes there is asked of the few that are left.
-    some = told.filter(pl.col("fast") | slow).collect(engine="streaming")
-    places = some.lazy().select("destination").unique()
-    common = (
-        left.join(places, on="destination", how="semi", nulls_equal=True)
-        .group_by("destination")
-        .agg(workloads=pl.col("about").n_unique())
-        .collect(engine="streaming")
-    )
-    found = some.join(common, on="destination", nulls_equal=True).filter(
-        pl.col("fast") | (pl.col("workloads") <= limits.few)
-    )
-    near = reached(edges, found, peers(edges, found, context))
-    return _told(
-        left, found, lambda row, known: _leaving(row, known | near.get(_place(row), {}), context)
-    )
+    return told.filter(pl.col("fast") | slow).collect(engine="streaming")
 
 
 def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -235,6 +241,6 @@ def _gathered(row: Mapping[str, Any], known: Mapping[str, Any], context: Context
         factors=[(1.0, "far more than usual"), after],
     )  # fmt: skip
     numbers = {name: known[name] for name in ("peak", "usual", "score")}
-    key = (sorted(row["client_owner"] or []) or row["client"],)
+    key = (whose(row),)
     one = {**row, "server_port": None, "protocol": None, "destination": None}
     return finding("hoarding", {**one, "open": ()}, text, graded, "T1074", key=key, numbers=numbers)
