@@ -71,35 +71,29 @@ def report(src: Src, reading: Reading, grounds: Grounds, output: Folder) -> None
 @verb
 def records(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
     """Print typed flow-log records, whatever the delivery was."""
-    from flowlens.cli.pipeline import Job, emit
+    from flowlens.cli.pipeline import Job, show
 
     # Every verb takes the common options, so that a command can be changed by its verb alone.
     job = Job(src, reading, grounds, writing)
-    (frame,) = job.redacted(job.records(some=True))
-    emit(job, frame, "records")
-    job.close()
+    show(job, job.records(some=True), "records")
 
 
 @verb
 def conversations(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
     """Print who talked to whom, each conversation counted once."""
-    from flowlens.cli.pipeline import Job, emit
+    from flowlens.cli.pipeline import Job, show
 
     job = Job(src, reading, grounds, writing)
-    (frame,) = job.redacted(job.kept(job.conversations()))
-    emit(job, frame, "conversations")
-    job.close()
+    show(job, job.kept(job.conversations()), "conversations")
 
 
 @verb
 def edges(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
     """Print conversations with their owners, destinations, names and verdicts."""
-    from flowlens.cli.pipeline import Job, emit
+    from flowlens.cli.pipeline import Job, show
 
     job = Job(src, reading, grounds, writing)
-    (frame,) = job.redacted(job.kept(job.edges()))
-    emit(job, frame, "edges")
-    job.close()
+    show(job, job.kept(job.edges()), "edges")
 
 
 @verb
@@ -114,10 +108,12 @@ def top(  # the dimension comes first, as in "top destinations of these logs"
     ] = "bytes",
 ) -> None:
     """Rank destinations, functions, ports, names …, the heaviest first."""
-    from flowlens.cli.pipeline import Job, emit, ranked
+    from flowlens.cli.pipeline import Job, emit
+    from flowlens.top import top as rank
 
     job = Job(src, reading, grounds, writing)
-    emit(job, ranked(job, dimension, by), "top")
+    (frame,) = job.redacted(job.kept(job.edges()))
+    emit(job, rank(frame, dimension, by), "top")
     job.close()
 
 
@@ -132,12 +128,12 @@ def findings(
     ] = None,
 ) -> int:
     """Print what an investigator must see, worst first, each with its evidence."""
-    from flowlens.cli.findings import print_findings
+    from flowlens.cli.findings import print_findings, severe
     from flowlens.cli.pipeline import Job
 
     job = Job(src, reading, grounds, writing, table="findings")
     found = print_findings(job)
-    return FAILED if fail_on and job.severe(found, fail_on) else 0
+    return FAILED if fail_on and severe(found, fail_on) else 0
 
 
 @verb

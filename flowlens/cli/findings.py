@@ -2,10 +2,11 @@
 
 import polars as pl
 
+from flowlens import filters
 from flowlens.cli.pipeline import Job, emit
 from flowlens.errors import UsageError
 
-__all__ = ["print_findings"]
+__all__ = ["print_findings", "severe"]
 
 #: Formats of other systems, which take addresses and accounts only as they are.
 FOREIGN = frozenset({"asff", "ocsf"})
@@ -31,3 +32,8 @@ def print_findings(job: Job) -> pl.DataFrame:
     emit(job, found.lazy(), "findings")
     job.close()
     return found
+
+
+def severe(found: pl.DataFrame, level: str) -> bool:
+    """Say whether any finding is at or above a level."""
+    return not found.filter(filters.expression(f"severity >= {level}", found.schema)).is_empty()

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from flowlens import words
-from flowlens.output.chart import bars, folded
+from flowlens.output.timeline import timeline
 
 if TYPE_CHECKING:
     from flowlens.investigation import Investigation
@@ -17,8 +17,6 @@ __all__ = ["Section", "sections"]
 
 #: Rows of a section; the tables in JSON have all of them.
 ROWS = 12
-#: Hours, or more of them in one, that a chart shows.
-WIDTH = 60
 FEW = 3
 #: Times in tables; the year stands in the sentence and under the chart.
 CLOCK = "%m-%d %H:%M"
@@ -130,40 +128,9 @@ def _edge(time: datetime, beyond: datetime | None) -> str:
 
 def _when(found: "Investigation") -> Section:
     """Draw bytes an hour, and the hours in which new peers came."""
-    hours = found.timeline.drop_nulls("hour")
-    if hours.is_empty():
-        return Section("When")
-    first, last = hours["hour"].min(), hours["hour"].max()
-    assert isinstance(first, datetime)
-    assert isinstance(last, datetime)
-    known = {row["hour"]: row for row in hours.to_dicts()}
-    count = int((last - first) / timedelta(hours=1)) + 1
-    every = [known.get(first + timedelta(hours=at)) for at in range(count)]
-    lines, step = [], 1
-    for label, name in (("sent", "bytes_out"), ("got", "bytes_in")):
-        values, step = folded([row[name] if row else None for row in every], WIDTH)
-        top = max(hours.to_dicts(), key=lambda row: row[name])
-        most = f"most {words.size(top[name])} at {words.moment(top['hour'])}"
-        lines.append(f"{label:5} {bars(values)}  {most}")
-    fresh = [_fresh(row, found.pivot) for row in every]
-    marks, _ = folded(fresh, WIDTH)
-    if any(marks):
-        lines.append(f"new   {''.join(_digit(value) for value in marks)}  peers never met before")
-    lines.append(f"{'':5} {words.moment(first)} to {words.moment(last)}")
+    lines, step = timeline(found.timeline, found.pivot)
     each = "an hour" if step == 1 else f"in {step} hours"
     return Section("When", f"bytes {each}, UTC; · nothing recorded", code=tuple(lines))
-
-
-def _fresh(row: dict[str, Any] | None, pivot: datetime | None) -> int | None:
-    """Return how many new peers an hour brought; before the pivot all are new, and none counts."""
-    if row is None or pivot is None or row["hour"] + timedelta(hours=1) <= pivot:
-        return None
-    return int(row["new_peers"])
-
-
-def _digit(value: int | None) -> str:
-    """Write a small number in one sign."""
-    return " " if not value else str(value) if value < 10 else "+"
 
 
 def _findings(found: "Investigation", rows: int) -> Section:
