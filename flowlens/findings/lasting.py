@@ -9,7 +9,7 @@ from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.ports import MINING, PLAIN, named
-from flowlens.findings.rows import SERVICE, finding, incidents, table
+from flowlens.findings.rows import SERVICE, finding, matched, table
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import OURS, OUTSIDE, REFUSED, TCP, UDP, UNDECLARED, about
 from flowlens.words import noun, size
@@ -47,12 +47,7 @@ def long_connections(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     limits = context.limits
     left = about(_left(edges))
     found = _lasting(left.filter(pl.col("connections") == 1), limits)
-    if found.is_empty():
-        return table([])
-    known = {tuple(row[key] for key in SERVICE): row["seconds"] for row in found.to_dicts()}
-    within = left.join(found.lazy(), on=SERVICE, how="semi", nulls_equal=True)
-    rows = incidents(within.drop("about"))
-    return table([_long(row, known[tuple(row[key] for key in SERVICE)], context) for row in rows])
+    return table([_long(row, told["seconds"], context) for row, told in matched(left, found)])
 
 
 def _left(edges: pl.LazyFrame) -> pl.LazyFrame:
@@ -143,10 +138,7 @@ def mining(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     )
     shape = [pl.col(name) for name in ("full", "steady", "thin", "small", "single")]
     found = told.filter(*shape).select(SERVICE).collect(engine="streaming")
-    if found.is_empty():
-        return table([])
-    within = left.join(found.lazy(), on=SERVICE, how="semi", nulls_equal=True)
-    return table([_mined(row, context) for row in incidents(within.drop("about"))])
+    return table([_mined(row, context) for row, _ in matched(left, found)])
 
 
 def _mined(row: Mapping[str, Any], context: Context) -> dict[str, Any]:

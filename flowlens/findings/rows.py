@@ -11,7 +11,7 @@ from flowlens.findings.severity import Grade
 from flowlens.findings.sides import about
 from flowlens.tables import DESTINATION_KINDS, FINDINGS
 
-__all__ = ["NAMED", "SERVICE", "finding", "incidents", "merge", "table", "whole", "whose"]
+__all__ = ["SERVICE", "finding", "incidents", "matched", "merge", "table", "whole", "whose"]
 
 #: Who, where, and how: what one incident is about, as a rule.
 SERVICE = ("about", "destination", "server_port", "protocol")
@@ -62,6 +62,24 @@ def incidents(
             edges = within.with_columns(destination=one).drop("crowd", "about")
     merged = merge(edges, by).collect(engine="streaming")
     return (whole(row) for row in merged.iter_rows(named=True))
+
+
+def matched(
+    edges: pl.LazyFrame, found: pl.DataFrame, by: Sequence[str] = SERVICE
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield merged rows as findings are made of, each with what was found out of it.
+
+    Args:
+        edges: a table of schema EDGES, with ``about`` if that is among `by`.
+        found: `by` and what was found out, a row each.
+        by: as in `merge`.
+    """
+    if found.is_empty():
+        return
+    known = {tuple(row[key] for key in by): row for row in found.iter_rows(named=True)}
+    within = edges.join(found.lazy().select(by), on=by, how="semi", nulls_equal=True)
+    for row in incidents(within, by):
+        yield row, known[tuple(row[key] for key in by)]
 
 
 def _part(by: Sequence[str]) -> tuple[pl.Expr, ...]:

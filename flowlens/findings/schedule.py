@@ -9,7 +9,7 @@ import polars as pl
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.phrases import outcome, when, whom
-from flowlens.findings.rows import finding, incidents, table, whose
+from flowlens.findings.rows import finding, matched, table, whose
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import OURS, about
 from flowlens.words import noun, size
@@ -60,9 +60,7 @@ def off_schedule(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         .collect(engine="streaming")
     )
     known = odd.group_by(RUN).agg(pl.first("days", "kept")).join(new, on=RUN, how="left")
-    told = {tuple(row[key] for key in RUN): row for row in known.to_dicts()}
-    rows = incidents(strange.drop("about", "days", "kept"), RUN)
-    return table([_spoke(row, told[tuple(row[key] for key in RUN)], context) for row in rows])
+    return table([_spoke(row, told, context) for row, told in matched(strange, known, RUN)])
 
 
 def _odd(hours: pl.DataFrame, limits: Limits) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import polars as pl
 from flowlens.findings.context import Context
 from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.ports import CLEAR, DNS, MAIL, named
-from flowlens.findings.rows import NAMED, SERVICE, finding, incidents, table, whose
+from flowlens.findings.rows import NAMED, SERVICE, finding, incidents, matched, table, whose
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import (
     ANSWERED,
@@ -156,10 +156,7 @@ def spam(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     found = (
         hourly.filter(many & pl.col("open")).select("about").unique().collect(engine="streaming")
     )
-    if found.is_empty():
-        return table([])
-    within = sent.join(found.lazy(), on="about", how="semi").drop("about")
-    return table([_mailed(row, context) for row in incidents(within, ["about"])])
+    return table([_mailed(row, context) for row, _ in matched(sent, found, ["about"])])
 
 
 def _mailed(row: Mapping[str, Any], context: Context) -> dict[str, Any]:

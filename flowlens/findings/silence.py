@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
+from flowlens.findings.evidence import among
 from flowlens.findings.identity import identity
 from flowlens.findings.rows import table
 from flowlens.tables import FINDINGS, TIME
@@ -206,12 +207,7 @@ def _row(  # noqa: PLR0913, PLR0917 - a finding has as many parts
     count: int = 0,
 ) -> dict[str, Any]:
     """Return a row of FINDINGS; its filter yields the records that are not there."""
-    where = []
-    if observers:
-        names = ", ".join(observers)
-        where.append(
-            f"interface_id = {names}" if len(observers) == 1 else f"interface_id in ({names})"
-        )
+    where = [among("interface_id", observers)] if observers else []
     if first and last:
         where += [f"start >= {first:%Y-%m-%dT%H:%M:%SZ}", f"start < {last:%Y-%m-%dT%H:%M:%SZ}"]
     numbers = {**_blank(), "seconds": seconds, "records": count, "tries": len(observers)}

@@ -1,6 +1,6 @@
 """D3, D4 and D24: much that leaves, more than usual, and what was gathered before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -9,7 +9,7 @@ from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.peers import compared, peers, reached, weighed
 from flowlens.findings.phrases import outcome, when, where, whom
-from flowlens.findings.rows import SERVICE, finding, incidents, table, whose
+from flowlens.findings.rows import SERVICE, finding, matched, table, whose
 from flowlens.findings.severity import Factors, grade
 from flowlens.findings.sides import INSIDE, OURS, OUTSIDE, REFUSED, UNDECLARED, about
 from flowlens.findings.surges import TWICE, alike, heavy, surges
@@ -57,8 +57,11 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         pl.col("fast") | (pl.col("workloads") <= context.limits.few)
     )
     near = reached(edges, found, peers(edges, found, context))
-    return _told(
-        left, found, lambda row, known: _leaving(row, known | near.get(_place(row), {}), context)
+    return table(
+        [
+            _leaving(row, known | near.get(_place(row), {}), context)
+            for row, known in matched(left, found)
+        ]
     )
 
 
@@ -113,12 +116,11 @@ def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     found = surges(hourly, SERVICE, limits, limits.volume_bytes)
     pairs = peers(edges, found, context)
     near, same = reached(edges, found, pairs), alike(left, found, pairs, limits)
-
-    def make(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    rows = []
+    for row, known in matched(left, found):
         also = same.get(tuple(row[key] for key in SERVICE), {})
-        return _unusual(row, {**known, **near.get(_place(row), {}), **also}, context)
-
-    return _told(left, found, make)
+        rows.append(_unusual(row, known | near.get(_place(row), {}) | also, context))
+    return table(rows)
 
 
 def hoarding(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -155,7 +157,7 @@ def hoarding(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         .collect(engine="streaming")
     )
     known = found.join(sent, on="about", how="left")
-    return _told(inner, known, lambda row, told: _gathered(row, told, context), ["about"])
+    return table([_gathered(row, told, context) for row, told in matched(inner, known, ["about"])])
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -167,18 +169,6 @@ def _ratio(out: pl.Expr, came: pl.Expr) -> pl.Expr:
     """Return the producer/consumer ratio, -1 to 1."""
     sent, got = out.cast(pl.Float64), came.cast(pl.Float64)
     return ((sent - got) / (sent + got)).fill_nan(0)
-
-
-def _told(
-    edges: pl.LazyFrame, found: pl.DataFrame, make: Any, keys: Sequence[str] = SERVICE
-) -> pl.DataFrame:
-    """Return a finding for each row of `found`; `make` is given the merged row and that."""
-    if found.is_empty():
-        return table([])
-    known = {tuple(row[key] for key in keys): row for row in found.iter_rows(named=True)}
-    within = edges.join(found.lazy().select(keys), on=keys, how="semi", nulls_equal=True)
-    rows = incidents(within.drop("about"), keys)
-    return table([make(row, known[tuple(row[key] for key in keys)]) for row in rows])
 
 
 def _leaving(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -> dict[str, Any]:
