@@ -10,6 +10,7 @@ import polars as pl
 from flowlens.findings.context import Context
 from flowlens.findings.evidence import among
 from flowlens.findings.identity import identity
+from flowlens.findings.limits import Limits
 from flowlens.findings.rows import table
 from flowlens.tables import FINDINGS, TIME
 from flowlens.words import noun, span
@@ -95,22 +96,25 @@ def _gaps(every: pl.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def _stopped(seen: pl.DataFrame, idle: pl.DataFrame, context: Context) -> list[dict[str, Any]]:
-    """Return a finding for each hour after which several interfaces said no more."""
-    limits = context.limits
-    end = seen["hour"].max()
-    assert isinstance(end, datetime)
-    said = pl.concat([seen, idle]).unique().drop_nulls("observer")
+def _regular(said: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Return the interfaces that spoke in every hour before their ``last``."""
     last = said.group_by("observer").agg(last=pl.max("hour"))
     recent = pl.col("last") - pl.col("hour") < timedelta(hours=limits.regular_hours)
-    regular = (
+    return (
         said.join(last, on="observer")
         .filter(recent)
         .group_by("observer")
         .agg(pl.first("last"), hours=pl.len())
         .filter(pl.col("hours") >= limits.regular_hours)
     )
-    gone = regular.filter(end - pl.col("last") >= timedelta(hours=limits.silent_hours))
+
+
+def _stopped(seen: pl.DataFrame, idle: pl.DataFrame, context: Context) -> list[dict[str, Any]]:
+    """Return a finding for each hour after which several interfaces said no more."""
+    end = seen["hour"].max()
+    assert isinstance(end, datetime)
+    regular = _regular(pl.concat([seen, idle]).unique().drop_nulls("observer"), context.limits)
+    gone = regular.filter(end - pl.col("last") >= timedelta(hours=context.limits.silent_hours))
     there = _shown(gone, context).filter(pl.col("there").fill_null(value=True))
     groups = (
         there.group_by("last")

@@ -6,10 +6,7 @@ import polars as pl
 
 from flowlens.destinations.paths import private
 
-__all__ = ["OUTSIDE", "STATES", "crowd", "shape"]
-
-#: What an edge is, worst first.
-STATES = ("unexpected", "unknown", "expected")
+__all__ = ["OUTSIDE", "crowd", "shape"]
 
 #: Traffic to these kinds of destination left the network; the others stay in it.
 OUTSIDE = ("aws", "named", "domain", "network", "address")
