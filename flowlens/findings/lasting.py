@@ -18,7 +18,6 @@ __all__ = ["long_connections", "mining"]
 
 HOUR = 3600
 PAIR = ["client", "server", "server_port", "protocol"]
-BEYOND = pl.duration(hours=1)
 
 #: Hours of one connection and how bad they are.
 STEPS = ((12, 0.4), (8, 0.2), (0, 0.1))

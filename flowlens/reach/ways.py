@@ -21,16 +21,12 @@ from flowlens.reach.packets import ICMP, ICMP6, TCP, Packets
 from flowlens.reach.routes import NOWHERE, Route, Routes
 from flowlens.reach.rulebook import parts
 
-__all__ = ["KINDS", "Way", "Ways"]
+__all__ = ["Way", "Ways"]
 
-#: Kinds of targets; ``blind`` where the route itself is not known.
-KINDS = (
-    *("local", "peering", "internet", "nat", "egress only", "endpoint"),
-    *("balancer", "appliance", "transit", "nowhere", "blind"),
-)
-LOCAL, PEERING, INTERNET, NAT, EGRESS, ENDPOINT, BALANCER, APPLIANCE, TRANSIT, GONE, BLIND = range(
-    len(KINDS)
-)
+#: Kinds of targets: EGRESS is an egress-only internet gateway, BALANCER an endpoint of a Gateway
+#: Load Balancer, GONE no target at all, and BLIND stands where the route itself is not known.
+LOCAL, PEERING, INTERNET, NAT, EGRESS, ENDPOINT = range(6)
+BALANCER, APPLIANCE, TRANSIT, GONE, BLIND = range(6, 11)
 #: Ways that lead out of what the inventory shows.
 _TRANSIT = ("tgw-", "vgw-", "lgw-", "cagw-", "arn:")
 
