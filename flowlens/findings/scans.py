@@ -42,10 +42,10 @@ def scans(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     least `sweep_inside` or `sweep_outside` servers on one port in an hour. *Slow scan*: of
     `slow_servers` servers on one port, or ports of one server, in a day, with at most `slow_tries`
     connections to each, where the chance of as many under the background of the port (Poisson;
-    what other workloads fail to reach on it, `BACKGROUND` at least) is below `slow_chance`. The
-    numbers of ports and servers are Zeek's, over hours instead of five minutes. All of a workload
-    is one finding; `tries` are its connections. Tries at intervals that double are those of a
-    client whose servers are gone (`retries`); they weigh less, and it is said.
+    what other workloads fail to reach on it, `probes.BACKGROUND` at least) is below `slow_chance`.
+    The numbers of ports and servers are Zeek's, over hours instead of five minutes. All of a
+    workload is one finding; `tries` are its connections. Tries at intervals that double are those
+    of a client whose servers are gone (`retries`); they weigh less, and it is said.
 
     Technique: T1046 (network service discovery).
 
