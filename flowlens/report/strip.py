@@ -34,9 +34,6 @@ def numbers(
     """
     judged = not edges.filter(pl.col("state") != "unknown").is_empty()
     flagged = findings.select(subject().drop_nulls().n_unique()).item()
-    severities = dict(findings.group_by("severity").len().iter_rows())
-    order = ("critical", "high", "medium", "low", "info")
-    found = ", ".join(f"{severities[level]} {level}" for level in order if level in severities)
     ours = edges.filter("ours")
     shared = ours.filter(pl.col("candidates") > 1)["key"].n_unique()
     nobody = ours.filter(pl.col("candidates") == 0)["key"].n_unique()
@@ -44,16 +41,28 @@ def numbers(
     addresses = noun(edges["server"].n_unique(), "address", "addresses")
     sent = size(int(edges["bytes_out"].sum()))
     return (
-        Number(str(findings.height) if judged or findings.height else "?",
-               "finding" if findings.height == 1 else "findings",
-               found or ("none in this window" if judged else "nothing to judge by"),
-               bad=findings.height > 0),
-        Number(f"{ours['key'].n_unique():,}", "workloads",
-               " · ".join([f"{flagged:,} with findings", *kinds])),
-        Number(f"{edges['destination'].n_unique():,}", "destinations",
-               f"{addresses} · {sent} sent"),
+        _findings(findings, judged=judged),
+        _count(ours["key"], "workload", " · ".join([f"{flagged:,} with findings", *kinds])),
+        _count(edges["destination"], "destination", f"{addresses} · {sent} sent"),
         _complete(told),
-    )  # fmt: skip
+    )
+
+
+def _findings(findings: pl.DataFrame, *, judged: bool) -> Number:
+    """Return how many findings there are; unknown where nothing could be judged."""
+    severities = dict(findings.group_by("severity").len().iter_rows())
+    order = ("critical", "high", "medium", "low", "info")
+    found = ", ".join(f"{severities[level]} {level}" for level in order if level in severities)
+    note = found or ("none in this window" if judged else "nothing to judge by")
+    count, label = noun(findings.height, "finding").split()
+    some = findings.height > 0
+    return Number(count if judged or some else "?", label, note, bad=some)
+
+
+def _count(values: pl.Series, word: str, note: str) -> Number:
+    """Return how many different values there are."""
+    count, label = noun(values.n_unique(), word).split()
+    return Number(count, label, note)
 
 
 def _complete(told: Mapping[str, Any]) -> Number:
