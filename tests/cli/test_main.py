@@ -9,7 +9,7 @@ import pytest
 
 from flowlens.cli import help as pages
 from flowlens.cli import main
-from flowlens.cli.app import VERBS
+from flowlens.cli.verbs import VERBS
 
 
 def spawn(*args: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:

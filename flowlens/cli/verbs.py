@@ -7,46 +7,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from flowlens.cli import help as pages
-from flowlens.cli.options import Asking, Grounds, Reading, Src, Srcs, Writing, spread
+from flowlens.cli.options import Asking, File, Folder, Grounds, Reading, Src, Srcs, Writing
 
-__all__ = ["VERBS", "app"]
+__all__ = ["VERBS"]
 
 Level = Literal["info", "low", "medium", "high", "critical"]
-Folder = Annotated[
-    Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for the results.")
-]
-File = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
 FAILED = 10
 
 #: Verb -> its function; none for the one that has verbs of its own.
 VERBS: dict[str, Callable[..., Any] | None] = {"allowlist": None}
 
 
-def app(*verbs: str) -> typer.Typer:
-    """Return the command line with some of the verbs.
-
-    A verb's options take Typer milliseconds to make, so a run that names its verb makes no other.
-    """
-    made = typer.Typer(
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    made.callback()(lambda: None)  # one verb stays a verb
-    for name in verbs:
-        function = VERBS[name]
-        if function is None:
-            from flowlens.cli.allowlist import allowlist
-
-            made.add_typer(allowlist, name=name)
-        else:
-            made.command(name, epilog=f"Example: {pages.example(name)}")(spread(function))
-    return made
-
-
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function a verb of its name, with its example in the help."""
+    """Make a function a verb of its name."""
     VERBS[function.__name__] = function
     return function
 
