@@ -6,13 +6,13 @@ from flowlens import filters
 from flowlens.cli.pipeline import Job, emit
 from flowlens.errors import UsageError
 
-__all__ = ["print_findings", "severe"]
+__all__ = ["answer", "severe"]
 
 #: Formats of other systems, which take addresses and accounts only as they are.
 FOREIGN = frozenset({"asff", "ocsf"})
 
 
-def print_findings(job: Job) -> pl.DataFrame:
+def answer(job: Job) -> pl.DataFrame:
     """Find, write, and return what was found.
 
     Raises:

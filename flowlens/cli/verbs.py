@@ -101,11 +101,11 @@ def findings(
     ] = None,
 ) -> int:
     """Print what an investigator must see, worst first, each with its evidence."""
-    from flowlens.cli.findings import print_findings, severe
+    from flowlens.cli.findings import answer, severe
     from flowlens.cli.pipeline import Job
 
     job = Job(src, reading, grounds, writing, table="findings")
-    found = print_findings(job)
+    found = answer(job)
     return FAILED if fail_on and severe(found, fail_on) else 0
 
 

@@ -8,7 +8,7 @@ from flowlens.expected.document import Document
 from flowlens.expected.subjects import pattern
 from flowlens.tables import DOMAIN
 
-__all__ = ["CLAIMED", "claim", "matching", "name_pattern"]
+__all__ = ["CLAIMED", "claim", "form", "matching"]
 
 CLAIMED = pl.List(pl.Struct({"value": pl.String, "likely": pl.Boolean}))
 #: Names together at least this probable cover a destination for sure.
@@ -44,7 +44,7 @@ def claim(frame: pl.DataFrame, document: Document) -> pl.DataFrame:
         if entry.kind == "domain"
         for value in entry.values
     ]
-    matches = matching(names["name"], wanted, name_pattern)
+    matches = matching(names["name"], wanted, form)
     fits = (
         names.lazy()
         .join(matches.lazy(), on="name")
@@ -62,10 +62,10 @@ def claim(frame: pl.DataFrame, document: Document) -> pl.DataFrame:
     return frame.with_columns(joined.select(claimed.alias("claimed")).to_series())
 
 
-def name_pattern(domain: str) -> str:
+def form(domain: str) -> str:
     r"""Return the regular expression of a domain; ``*.x`` covers every name below x, not x itself.
 
-    >>> name_pattern("*.x.example")
+    >>> form("*.x.example")
     '^.+\\.x\\.example$'
     """
     below = domain.startswith("*.")
