@@ -8,16 +8,26 @@ from typing import Any
 
 from flowlens.cli import console
 from flowlens.cli.options import Reading
-from flowlens.errors import InputError
+from flowlens.errors import InputError, UsageError
 from flowlens.sources import Aws
 
 __all__ = ["engine", "listed", "offline", "present", "ranges", "reached"]
 
 
 def present() -> datetime:
-    """Return what "now" means: ``SOURCE_DATE_EPOCH`` if set, else the clock."""
+    """Return what "now" means: ``SOURCE_DATE_EPOCH`` if set, else the clock.
+
+    Raises:
+        UsageError: The variable holds no time.
+    """
     fixed = os.environ.get("SOURCE_DATE_EPOCH")
-    return datetime.fromtimestamp(int(fixed), UTC) if fixed else datetime.now(UTC)
+    if not fixed:
+        return datetime.now(UTC)
+    try:
+        return datetime.fromtimestamp(int(fixed), UTC)
+    except (ValueError, OverflowError, OSError) as problem:
+        msg = f"SOURCE_DATE_EPOCH={fixed!r} is no time; expected seconds since 1970"
+        raise UsageError(msg) from problem
 
 
 def offline() -> bool:

@@ -125,6 +125,19 @@ def test_wrong_use(args: list[str], why: str, capsys: pytest.CaptureFixture[str]
     assert "--help" in told.err
 
 
+@pytest.mark.parametrize("given", ["yesterday", "99999999999999999999"])
+def test_wrong_present(
+    given: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong SOURCE_DATE_EPOCH is wrong use, named in one line."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", given)
+    assert main(["allowlist", "check", expected]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        f"flowlens: SOURCE_DATE_EPOCH={given!r} is no time; expected seconds since 1970"
+    ]
+
+
 def test_module_and_lazy_names() -> None:
     """``import flowlens`` loads no engine, and its names are there when they are used."""
     code = (
