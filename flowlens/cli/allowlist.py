@@ -24,11 +24,6 @@ allowlist = typer.Typer(
 )
 
 
-@allowlist.callback()
-def _verbs() -> None:
-    """Keep `check` a name of its own while it is the only verb."""
-
-
 @allowlist.command(
     "check", epilog="Example: flowlens allowlist check expected.yaml -i inventory/ --fail-on error"
 )
@@ -50,7 +45,7 @@ def check(
     """Print what is wrong with an expected document, with its lines."""
     from flowlens import expected, output, words
     from flowlens.cli import console
-    from flowlens.cli.pipeline import present
+    from flowlens.cli.given import present
     from flowlens.expected.audit import LEVELS
     from flowlens.inventory import load
 
@@ -115,21 +110,21 @@ def replay(
     ] = None,
 ) -> None:
     """Print what the document would have blocked, and which of its entries nothing needed."""
-    from flowlens.cli import learning
     from flowlens.cli.pipeline import Job, emit
+    from flowlens.cli.replay import held, replayed, verdict
     from flowlens.errors import UsageError
 
     job = Job(src, reading, grounds, writing)
     if holdout:
-        found = learning.held(job, learning.traffic(job), wishes, holdout)
+        found = held(job, wishes, holdout)
         emit(job, found.replay.lazy(), "replay")
         job.close()
-        learning.verdict(found)
+        verdict(found)
         return
     if job.expected is None:
         msg = "replay needs an expected document; try -e expected.yaml, or --holdout 0.7"
         raise UsageError(msg)
-    learning.replayed(job)
+    replayed(job)
 
 
 allowlist.command(

@@ -42,15 +42,7 @@ def compare(
         documents(Path(pair[0]), Path(pair[1]), writing)
         return
     checked(ratio)
-    src, window = _split(pair[0])
-    later, until = _split(pair[1])
-    places = ((src, window), (later or src, until))
-    if places[0] == places[1]:
-        msg = (
-            f"{pair[0]!r} and {pair[1]!r} are the same; compare two places, or two windows: "
-            "logs@2026-11-20/2026-11-21 @2026-11-21/2026-11-22"
-        )
-        raise UsageError(msg)
+    places = _places(pair)
     jobs = [Job([place], _read(reading, when), grounds, writing) for place, when in places]
     edges = [job.kept(job.edges()).collect(engine="streaming") for job in jobs]
     spans = tuple(_span(job, frame) for job, frame in zip(jobs, edges, strict=True))
@@ -77,6 +69,23 @@ def documents(before: Path, after: Path, writing: Writing) -> None:
     found = expected.changes(expected.load(before), expected.load(after))
     output.write(found, "changes", path=writing.output, form=writing.form, limit=writing.limit)
     console.say(words.noun(found.height, "difference"))
+
+
+def _places(pair: tuple[str, str]) -> tuple[tuple[str, str | None], tuple[str, str | None]]:
+    """Return the source and the window of each side; B's source is A's where it names none.
+
+    Raises:
+        UsageError: they are the same.
+    """
+    (src, window), (later, until) = map(_split, pair)
+    places = (src, window), (later or src, until)
+    if places[0] == places[1]:
+        msg = (
+            f"{pair[0]!r} and {pair[1]!r} are the same; compare two places, or two windows: "
+            "logs@2026-11-20/2026-11-21 @2026-11-21/2026-11-22"
+        )
+        raise UsageError(msg)
+    return places
 
 
 def _split(said: str) -> tuple[str, str | None]:

@@ -29,12 +29,7 @@ def explain(
     from flowlens.reach.ends import met
     from flowlens.reach.typed import parse
 
-    if bool(src) == bool(flows):
-        msg = "explain takes logs, or --flow 'A:port -> B:port/tcp', and one of the two"
-        raise UsageError(msg)
-    if at and src:
-        msg = "--at is about --flow; records have a time of their own (--since, --until)"
-        raise UsageError(msg)
+    _check(src, flows, at)
     typed = [parse(text) for text in flows]
     job = Job(src, reading, grounds, writing)
     if job.inventory is None:
@@ -53,6 +48,20 @@ def explain(
     if src:
         console.say(_summary(frame.collect()))
     job.close()
+
+
+def _check(src: list[str], flows: list[str], at: str | None) -> None:
+    """Hold sources and options against each other.
+
+    Raises:
+        UsageError: they do not go together.
+    """
+    if bool(src) == bool(flows):
+        msg = "explain takes logs, or --flow 'A:port -> B:port/tcp', and one of the two"
+        raise UsageError(msg)
+    if at and src:
+        msg = "--at is about --flow; records have a time of their own (--since, --until)"
+        raise UsageError(msg)
 
 
 def _summary(found: pl.DataFrame) -> str:

@@ -2,16 +2,17 @@
 
 import polars as pl
 
+from flowlens import filters
 from flowlens.cli.pipeline import Job, emit
 from flowlens.errors import UsageError
 
-__all__ = ["print_findings"]
+__all__ = ["answer", "severe"]
 
 #: Formats of other systems, which take addresses and accounts only as they are.
 FOREIGN = frozenset({"asff", "ocsf"})
 
 
-def print_findings(job: Job) -> pl.DataFrame:
+def answer(job: Job) -> pl.DataFrame:
     """Find, write, and return what was found.
 
     Raises:
@@ -31,3 +32,8 @@ def print_findings(job: Job) -> pl.DataFrame:
     emit(job, found.lazy(), "findings")
     job.close()
     return found
+
+
+def severe(found: pl.DataFrame, level: str) -> bool:
+    """Say whether any finding is at or above a level."""
+    return not found.filter(filters.expression(f"severity >= {level}", found.schema)).is_empty()

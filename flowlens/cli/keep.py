@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flowlens import output, times, words
-from flowlens.cli import console
+from flowlens.cli import console, given
 from flowlens.cli.options import Reading
-from flowlens.cli.pipeline import chosen, present, reached
 from flowlens.errors import UsageError
 from flowlens.store import Store, Summary, ingest, rejects
 
@@ -26,8 +25,8 @@ def keep(src: Sequence[str], reading: Reading, store: str, dns: Sequence[str] | 
         if getattr(reading, name):
             msg = f"--{name} has no place here: a store keeps objects whole; use it when you read"
             raise UsageError(msg)
-    window = times.interval(reading.since, reading.until, reading.last, now=present())
-    aws = reached(reading)
+    window = times.interval(reading.since, reading.until, reading.last, now=given.present())
+    aws = given.reached(reading)
     progress = console.Progress()
     summary = ingest(
         list(src),
@@ -39,7 +38,7 @@ def keep(src: Sequence[str], reading: Reading, store: str, dns: Sequence[str] | 
         aws=aws,
         strict=reading.strict,
         progress=progress,
-        engine=chosen(reading),
+        engine=given.engine(reading),
     )
     progress.clear()
     if reading.rejects:

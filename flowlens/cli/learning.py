@@ -1,9 +1,7 @@
-"""Learning the expected document on the command line, and trying it on traffic held back."""
+"""Learning the expected document on the command line."""
 
 import sys
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,29 +15,21 @@ if TYPE_CHECKING:
 
     from flowlens.cli.pipeline import Job
     from flowlens.destinations.known import Known
-    from flowlens.expected import Bounds, Holdout, Learned
+    from flowlens.expected import Bounds, Learned
 
 __all__ = [
     "Wishes",
-    "held",
+    "bounds",
+    "existing",
     "job",
     "known",
     "learned",
-    "replayed",
     "report",
     "save",
     "traffic",
-    "verdict",
 ]
 
 TEXTS = (".yaml", ".yml")
-#: No step can block anything but the last.
-ORDER = """\
-in force, step by step:
-  1. alert: flowlens findings LOGS -e expected.yaml, and firewall rules that alert only
-  2. add the rules of the document beside the default one; nothing is blocked yet
-  3. wait a period in which nothing that is meant is reported
-  4. last, remove the default egress rules, 0.0.0.0/0 and ::/0"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,79 +112,29 @@ def learned(job: "Job", edges: "pl.DataFrame", wishes: Wishes, about: "Known") -
     """Learn from edges, on top of the document that was given."""
     from flowlens.expected import learn
 
-    path = job.grounds.expected
+    text, source = existing(job)
     return learn(
         edges,
         job.inventory,
-        existing=_text(path) if path else None,
-        source=str(path) if path else "expected.yaml",
+        existing=text,
+        source=source,
         known=about,
         bounds=bounds(wishes),
         coverage=job.ledger.coverage(),
     )
 
 
-def held(
-    job: "Job", edges: "pl.DataFrame", wishes: Wishes, text: str, source: str = "expected.yaml"
-) -> "Holdout":
-    """Learn from the first part of the time and replay the rest."""
-    from flowlens.expected import holdout
-
-    path = job.grounds.expected
-    return holdout(
-        edges,
-        _where(text, job.now),
-        job.inventory,
-        existing=_text(path) if path else None,
-        source=str(path) if path else source,
-        known=known(job),
-        bounds=bounds(wishes),
-    )
-
-
-def _where(text: str, now: datetime) -> float | datetime:
-    """Read a share of the time to learn from, or the time at which it ends.
+def existing(job: "Job") -> tuple[str | None, str]:
+    """Return the text of the document that was given, byte for byte, and its name.
 
     Raises:
-        UsageError: It is neither.
+        DocumentError: it cannot be read.
     """
-    from flowlens import times
-
+    path = job.grounds.expected
+    if path is None:
+        return None, "expected.yaml"
     try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        return times.parse(text, now=now)
-    if 0 < share < 1:
-        return share
-    return times.parse(text, now=now)  # an epoch
-
-
-def verdict(found: "Holdout") -> None:
-    """Say how the document did, what to expect, and in which order to put it in force."""
-    from flowlens.words import moment, noun, share
-
-    learned = noun(found.learned.entries.height, "entry", "entries")
-    console.say(f"learned {learned} from the time before {moment(found.at)} UTC, replayed the rest")
-    if found.rate is None or found.bound is None:
-        console.say("no flow of a workload that something was learned about: nothing can be said")
-    else:
-        part = share(found.blocked, found.flows)
-        console.say(f"would block {found.blocked:,} of {noun(found.flows, 'flow')} ({part})")
-        bound = share(found.bound, 1)
-        console.say(f"next period of that length: at most {bound} (upper bound, 90 % confidence)")
-    for count, why in (
-        (found.unknown, "may be blocked: something is not known"),
-        (found.undeclared, "of workloads without a rule: nothing was learned about them"),
-    ):
-        if count:
-            console.say(f"{noun(count, 'flow')} {why}")
-    console.say(ORDER)
-
-
-def _text(path: Path) -> str:
-    """Return a document's own text, byte for byte."""
-    try:
-        return path.read_bytes().decode()
+        return path.read_bytes().decode(), str(path)
     except (OSError, UnicodeDecodeError) as problem:
         msg = f"{path}: {problem}; expected a YAML document of what should happen"
         raise DocumentError(msg) from problem
@@ -233,24 +173,3 @@ def report(job: "Job", found: "Learned", wishes: Wishes) -> None:
     told = ", ".join(f"{states[s]:,} {s}" for s in ("new", "kept", "unseen") if s in states)
     of = noun(found.entries.height, "entry", "entries")
     console.say(f"learned {of} from {noun(found.learned, 'conversation')} ({told or 'none'})")
-
-
-def replayed(job: "Job") -> None:
-    """Replay traffic through the document that was given."""
-    import polars as pl
-
-    from flowlens import words
-    from flowlens.cli.pipeline import emit
-    from flowlens.expected import replay
-
-    (frame,) = job.redacted(job.kept(job.edges()))
-    edges = frame.collect(engine="streaming")
-    found = replay(edges, job.expected)
-    if job.wanted:  # the document's own words have no pseudonyms; `why` has its lines
-        used = pl.col("verdict") != "unused"
-        found = found.with_columns(pl.when(used).then(pl.col("workload", "destination")))
-    emit(job, found.lazy(), "replay")
-    job.close()
-    blocked = int(found.filter(pl.col("verdict") == "blocked")["conversations"].sum())
-    part = words.share(blocked, edges.height) if edges.height else "0 %"
-    console.say(f"blocked: {blocked:,} of {words.noun(edges.height, 'conversation')} ({part})")

@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from flowlens.cli.console import Closed
 
-__all__ = ["Asking", "Grounds", "Reading", "Src", "Srcs", "Writing", "spread"]
+__all__ = ["Asking", "File", "Folder", "Grounds", "Reading", "Src", "Srcs", "Writing", "spread"]
 
 _SRC = (
     "A file, folder, glob, '-', s3://BUCKET/PREFIX, cloudwatch:LOG-GROUP, a store, "
@@ -19,6 +19,11 @@ _SRC = (
 Src = Annotated[list[str], Argument(metavar="SRC…", show_default=False, help=_SRC)]
 #: For verbs that can do without.
 Srcs = Annotated[list[str] | None, Argument(metavar="[SRC…]", show_default=False, help=_SRC)]
+
+Folder = Annotated[
+    Path, Option("--output", "-o", metavar="DIR", help="The folder for the results.")
+]
+File = Annotated[Path, Option("--output", "-o", metavar="FILE", help="The file to write.")]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,9 +1,8 @@
 """Options to frames, once for every verb; verbs import this when they run, not before."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,51 +10,14 @@ from typing import Any
 import polars as pl
 
 from flowlens import output, times
-from flowlens.cli import console
+from flowlens.cli import console, given
 from flowlens.cli.options import Grounds, Reading, Writing
-from flowlens.errors import InputError, UsageError
+from flowlens.errors import UsageError
 from flowlens.output.redact import Redactor, kinds
 from flowlens.records import Ledger, scan_records
 from flowlens.sources import Aws
 
-__all__ = ["Job", "Judged", "chosen", "emit", "present", "ranked", "reached"]
-
-
-def present() -> datetime:
-    """Return what "now" means: ``SOURCE_DATE_EPOCH`` if set, else the clock."""
-    fixed = os.environ.get("SOURCE_DATE_EPOCH")
-    return datetime.fromtimestamp(int(fixed), UTC) if fixed else datetime.now(UTC)
-
-
-def reached(read: Reading) -> Aws:
-    """Return how to reach AWS."""
-    return Aws(read.profile, read.region, read.endpoint_url)
-
-
-def chosen(read: Reading) -> Any:
-    """Return the engine that reads, or None where this machine does.
-
-    Raises:
-        UsageError: The address is none.
-    """
-    if read.engine is None:
-        return None
-    from flowlens.cluster import Engine
-
-    return Engine(read.engine, read.scratch, reached(read))
-
-
-def listed(paths: Sequence[Path] | None) -> Any:
-    """Return the lists of bad addresses, or None if none was given.
-
-    Raises:
-        InputError: A list cannot be read or holds no address.
-    """
-    if not paths:
-        return None
-    from flowlens.findings.lists import read
-
-    return read(*paths)
+__all__ = ["Job", "Judged", "emit", "show"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +36,8 @@ class Job:
     reading: Reading
     grounds: Grounds = field(default_factory=Grounds)
     writing: Writing = field(default_factory=Writing)
-    now: datetime = field(default_factory=present)
-    offline: bool = field(default_factory=lambda: bool(os.environ.get("FLOWLENS_OFFLINE")))
+    now: datetime = field(default_factory=given.present)
+    offline: bool = field(default_factory=given.offline)
     table: str = ""  # the result's name; some have formats of their own
 
     def __post_init__(self) -> None:
@@ -86,8 +48,8 @@ class Job:
         self.ledger = Ledger(self.progress, console.say)
         self.queries = Ledger()  # of resolver logs, which are no flow logs
         self.wanted = kinds(read.redact)
-        self.engine = chosen(read)
-        self.threats = listed(self.grounds.threats)
+        self.engine = given.engine(read)
+        self.threats = given.listed(self.grounds.threats)
         learn = self.grounds.learn_until
         self.learn_until = times.parse(learn, now=self.now) if learn else None
         self.window = times.interval(read.since, read.until, read.last, now=self.now)
@@ -97,7 +59,7 @@ class Job:
     @property
     def aws(self) -> Aws:
         """How to reach AWS."""
-        return reached(self.reading)
+        return given.reached(self.reading)
 
     def records(
         self,
@@ -208,22 +170,9 @@ class Job:
 
     @cached_property
     def ranges(self) -> Path | None:
-        """Return the file of AWS's address ranges: the one given, else the current one.
-
-        Without a network the last one fetched serves; without that, services are known only
-        where the logs or the inventory name them, and standard error says so.
-        """
-        given = self.grounds.aws_ranges
-        if given or self.offline:
-            return given
-        from flowlens.destinations.aws import fetch_ranges
-
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        try:
-            return fetch_ranges(cache=home / "flowlens")
-        except InputError as problem:
-            console.say(f"note: {problem}")
-            return None
+        """The file of AWS's address ranges: the one given, else the current one."""
+        own = self.grounds.aws_ranges
+        return own if own or self.offline else given.ranges()
 
     def judged(self, edges: pl.DataFrame | None = None) -> Judged:
         """Return the edges and the findings about them, with the first raw lines of each.
@@ -245,13 +194,6 @@ class Job:
         if not found.is_empty():
             found = quote(found, records)
         return Judged(edges, found)
-
-    def severe(self, found: pl.DataFrame, level: str) -> bool:
-        """Say whether any finding is at or above a level."""
-        from flowlens import filters
-
-        severe = filters.expression(f"severity >= {level}", found.schema)
-        return not found.filter(severe).is_empty()
 
     def kept(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """Keep the rows that ``--where`` describes."""
@@ -277,16 +219,23 @@ class Job:
             kept: where they are already.
         """
         self.progress.clear()
-        given = self.reading.rejects
-        if given:
+        asked = self.reading.rejects
+        if asked:
             rejects = self.redactor.apply(self.ledger.rejects().lazy())
-            output.write(rejects, "rejects", path=given)
+            output.write(rejects, "rejects", path=asked)
         for ledger in (self.ledger, self.queries):
             for note in ledger.notes():
                 console.say(f"note: {note}")
-            unread = console.reads(ledger.reasons(), kept=given or kept)
+            unread = console.reads(ledger.reasons(), kept=asked or kept)
             if unread:
                 console.say(unread)
+
+
+def show(job: Job, frame: pl.LazyFrame, table: str) -> None:
+    """Write a result with what ``--redact`` names hidden, and say what a reader should know."""
+    (shown,) = job.redacted(frame)
+    emit(job, shown, table)
+    job.close()
 
 
 def emit(job: Job, frame: pl.LazyFrame, table: str) -> None:
@@ -298,11 +247,3 @@ def emit(job: Job, frame: pl.LazyFrame, table: str) -> None:
         console.say(f"only the first {shown.rows:,} rows; -n N shows more, -o FILE or a pipe all")
     if shown.hidden:
         console.say(f"no room for: {', '.join(shown.hidden)}")
-
-
-def ranked(job: Job, dimension: str, by: str) -> pl.LazyFrame:
-    """Rank a dimension of the edges."""
-    from flowlens.top import top
-
-    (edges,) = job.redacted(job.kept(job.edges()))
-    return top(edges, dimension, by)

@@ -12,7 +12,7 @@ from flowlens import reach, times
 from flowlens.cli import console
 from flowlens.cli.options import Asking, Grounds, Reading, Writing
 from flowlens.cli.pipeline import Job, emit
-from flowlens.cli.report import GRAPHS, PICTURES, artist, paint, per_object
+from flowlens.cli.report import GRAPHS, PICTURES, artist, counted, paint
 from flowlens.errors import UsageError
 
 __all__ = ["answer", "divide"]
@@ -163,7 +163,7 @@ def _exposure(job: Job, source: str | None, target: str | None, at: object) -> p
     from flowlens.coverage import summary
 
     talk = job.conversations().collect(engine="streaming")
-    told = summary(job.ledger.coverage(), job.ledger.rejects(), per_object(job), talk)
+    told = summary(job.ledger.coverage(), job.ledger.rejects(), counted(job), talk)
     frame = reach.exposure(talk, job.inventory, told, source, at)  # type: ignore[arg-type]
     if target is None:
         return frame

@@ -41,7 +41,7 @@ def render(
 ) -> None:
     """Write the expected document as rules: Terraform, CloudFormation, Suricata and others."""
     from flowlens import expected, output
-    from flowlens.cli.pipeline import present
+    from flowlens.cli.given import present
     from flowlens.expected import render as rendering
     from flowlens.expected.render.changes import render as commands
     from flowlens.inventory import load

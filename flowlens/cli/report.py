@@ -12,7 +12,7 @@ from flowlens.coverage import summary
 from flowlens.errors import OutputError, UsageError
 from flowlens.output.redact import Redactor
 
-__all__ = ["artist", "paint", "per_object", "write"]
+__all__ = ["artist", "counted", "paint", "write"]
 
 PICTURES = (".svg", ".png", ".pdf")
 GRAPHS = (".graphml", ".gexf", ".dot", ".json", ".mmd")
@@ -33,7 +33,7 @@ def write(job: Job, target: Path, edges: pl.DataFrame | None = None) -> None:
 
     judged = job.judged(edges)
     frames = [judged.edges, judged.findings, job.ledger.coverage(), job.ledger.rejects()]
-    lines, about = per_object(job), facts.gather(job)
+    lines, about = counted(job), facts.gather(job)
     hidden = Redactor(job.wanted, [frame.lazy() for frame in frames], [*lines, *facts.texts(about)])
     edges, findings, windows, rejects = (hidden.apply(one.lazy()).collect() for one in frames)
     told = summary(
@@ -126,7 +126,7 @@ def _graph(edges: pl.DataFrame, path: Path) -> None:
     flowlens_graphs.write(flowlens_graphs.egress_graph(edges), path)
 
 
-def per_object(job: Job) -> dict[str, dict[str, int]]:
+def counted(job: Job) -> dict[str, dict[str, int]]:
     """Return what was counted in each object."""
     objects = job.ledger.objects()
     counts = [name for name, dtype in objects.schema.items() if dtype.is_integer()]

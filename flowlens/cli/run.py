@@ -3,9 +3,13 @@
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from flowlens.cli import console
 from flowlens.errors import FlowlensError
+
+if TYPE_CHECKING:
+    import typer
 
 __all__ = ["run"]
 
@@ -18,9 +22,9 @@ def run(args: Sequence[str]) -> int:
     """Run a command line; with ``FLOWLENS_DEBUG`` set, errors keep their traceback."""
     from typer.main import get_command
 
-    from flowlens.cli.app import VERBS, app
+    from flowlens.cli.verbs import VERBS
 
-    command = get_command(app(*(VERBS.keys() & args[:1] or VERBS)))
+    command = get_command(_app(*(VERBS.keys() & args[:1] or VERBS)))
     try:
         code = command.main(list(args), prog_name="flowlens", standalone_mode=False)
         sys.stdout.flush()
@@ -32,6 +36,34 @@ def run(args: Sequence[str]) -> int:
         # Typer's answer to Ctrl-C, and ours to whoever called.
         raise KeyboardInterrupt
     return code if isinstance(code, int) else 0
+
+
+def _app(*verbs: str) -> "typer.Typer":
+    """Return the command line with some of the verbs.
+
+    A verb's options take Typer milliseconds to make, so a run that names its verb makes no other.
+    """
+    import typer
+
+    from flowlens.cli import help as pages
+    from flowlens.cli.options import spread
+    from flowlens.cli.verbs import VERBS
+
+    made = typer.Typer(
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(lambda: None)  # one verb stays a verb
+    for name in verbs:
+        function = VERBS[name]
+        if function is None:
+            from flowlens.cli.allowlist import allowlist
+
+            made.add_typer(allowlist, name=name)
+        else:
+            made.command(name, epilog=f"Example: {pages.example(name)}")(spread(function))
+    return made
 
 
 def _failed(problem: Exception) -> int:

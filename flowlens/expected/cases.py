@@ -8,6 +8,7 @@ import polars as pl
 from flowlens.destinations.known import Known
 from flowlens.expected import subjects, targets
 from flowlens.expected.document import Document
+from flowlens.expected.names import claim
 
 __all__ = ["CASE", "Asked", "ask", "hits"]
 
@@ -47,7 +48,7 @@ class Asked:
 def ask(frame: pl.DataFrame, document: Document) -> Asked:
     """Number the workloads, destinations and cases of conversations."""
     ends = sorted({e.until for r in document.rules for e in r.entries if e.until is not None})
-    frame = targets.claim(frame, document)
+    frame = claim(frame, document)
     who, what = list(subjects.COLUMNS), list(targets.COLUMNS)
     workloads = frame.select(who).unique(maintain_order=True).with_row_index("workload")
     reached = frame.select(what).unique(maintain_order=True).with_row_index("target")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flowlens.errors import DocumentError
-from flowlens.expected.document import Document, Rule, Subject
+from flowlens.expected.document import Document, Subject
 from flowlens.expected.draft import Item, entries, rule
 from flowlens.expected.tree import at, tree
 
@@ -87,7 +87,7 @@ def _inside(
     rest: list[Item] = []
     places: dict[frozenset[Subject], tuple[int, int]] = {}
     for position, known in enumerate(document.rules):
-        spot = _spot(node, position, known, lines)
+        spot = _spot(node, position, lines)
         if spot is not None:
             places.setdefault(frozenset(known.subjects), spot)
     for item in items:
@@ -99,7 +99,7 @@ def _inside(
     return added, rest
 
 
-def _spot(node: Any, position: int, known: Rule, lines: list[str]) -> tuple[int, int] | None:
+def _spot(node: Any, position: int, lines: list[str]) -> tuple[int, int] | None:
     """Return where entries can be added to a rule, and how far in; null where they cannot."""
     fields: Any = node["egress"][position]
     to: Any = fields["to"]

@@ -1,6 +1,6 @@
 """Prefixes for addresses under a quota, and whether prefixes are the right instrument at all."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import collapse_addresses, ip_network
 
@@ -91,16 +91,14 @@ def fit(
         except UsageError:
             return None  # not without forbidden space, or fewer prefixes than ports
 
+    def enough(budget: int) -> bool:
+        tried = cover(budget)
+        return tried is not None and _foreign(tried, family) <= foreign
+
     best = cover(max(0, room))
     least = None if best is None else _foreign(best, family)
     if best is None or least is None or least > foreign:
-        low, high = max(0, room), count  # too few, enough
-        while high - low > 1:
-            middle = (low + high) // 2
-            tried = cover(middle)
-            enough = tried is not None and _foreign(tried, family) <= foreign
-            low, high = (low, middle) if enough else (middle, high)
-        best = cover(high)
+        best = cover(_fewest(max(0, room), count, enough))
     assert best is not None, "as many prefixes as addresses admit nothing else"
     return Fit(
         family,
@@ -111,6 +109,18 @@ def fit(
         least,
         room,
     )
+
+
+def _fewest(low: int, high: int, enough: Callable[[int], bool]) -> int:
+    """Return the least number that is enough: more than `low`, at most `high`.
+
+    >>> _fewest(3, 90, lambda number: number >= 17)
+    17
+    """
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
 
 
 def _joined(addresses: list[str]) -> tuple[str, ...]:

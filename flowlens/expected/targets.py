@@ -9,12 +9,11 @@ from flowlens.destinations.known import Known, code, region
 from flowlens.destinations.paths import private
 from flowlens.destinations.prefixes import covering
 from flowlens.expected.document import Document
+from flowlens.expected.names import CLAIMED, matching
 from flowlens.expected.subjects import pattern
-from flowlens.tables import DOMAIN
 
-__all__ = ["COLUMNS", "claim", "covered", "entries", "name_pattern"]
+__all__ = ["COLUMNS", "covered", "entries"]
 
-_CLAIMED = pl.List(pl.Struct({"value": pl.String, "likely": pl.Boolean}))
 #: What a destination is told by.
 COLUMNS = {
     "server": pl.String(),
@@ -25,7 +24,7 @@ COLUMNS = {
     "lists": pl.List(pl.String),
     "endpoint": pl.String(),
     "path": pl.String(),
-    "claimed": _CLAIMED,  # what `claim` adds
+    "claimed": CLAIMED,  # what `claim` adds
 }
 
 _ENTRIES = {
@@ -36,8 +35,6 @@ _ENTRIES = {
     "wanted_region": pl.String(),
 }
 _FOUND = {"target": pl.UInt32(), "entry": pl.UInt32(), "doubt": pl.String()}
-#: Names together at least this probable cover a destination for sure.
-_LIKELY = 0.5
 _GATED = ("DYNAMODB", "S3")
 
 
@@ -134,7 +131,7 @@ def _owners(targets: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
     people = targets.with_columns(size=pl.col("server_owner").list.len()).explode(
         "server_owner", empty_as_null=True
     )
-    matches = _matches(people["server_owner"], wanted["value"], pattern)
+    matches = matching(people["server_owner"], wanted["value"], pattern)
     fits = people.join(matches, left_on="server_owner", right_on="name").join(wanted, on="value")
     pairs = fits.unique(["target", "entry", "server_owner"])
     return pairs.group_by("target", "entry").agg(
@@ -155,67 +152,6 @@ def _names(targets: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
             pl.format("{} more probably has another name", "server")
         )
     )
-
-
-def claim(frame: pl.DataFrame, document: Document) -> pl.DataFrame:
-    """Add `claimed`: the domains of the document that the names of a conversation fit.
-
-    Probabilities differ in every conversation, what they mean for the document does not; so this
-    is what destinations are told apart by.
-
-    Args:
-        frame: Conversations with `domains`.
-        document: The entries.
-
-    Returns:
-        `frame` with `claimed`: the domain of each entry that fits, and whether the names that fit
-        it are likely together; empty where none fits, null where no resolver log was read.
-    """
-    heard = frame.select(domains=pl.col("domains").cast(pl.List(DOMAIN))).with_row_index("row")
-    names = (
-        heard.lazy()
-        .explode("domains", empty_as_null=True)
-        .drop_nulls("domains")
-        .unnest("domains")
-        .collect()
-    )
-    wanted = entries(document).filter(pl.col("kind") == "domain")
-    matches = _matches(names["name"], wanted["value"], name_pattern)
-    fits = (
-        names.lazy()
-        .join(matches.lazy(), on="name")
-        .sort("row", "value", "name")
-        .group_by("row", "value", maintain_order=True)
-        .agg(likely=pl.col("probability").sum() >= _LIKELY)
-        .group_by("row", maintain_order=True)
-        .agg(claimed=pl.struct("value", "likely"))
-        .collect()
-    )
-    claimed = pl.when(pl.col("domains").is_not_null()).then(
-        pl.col("claimed").fill_null(pl.lit([], _CLAIMED))
-    )
-    joined = heard.join(fits, on="row", how="left", maintain_order="left")
-    return frame.with_columns(joined.select(claimed.alias("claimed")).to_series())
-
-
-def name_pattern(domain: str) -> str:
-    r"""Return the regular expression of a domain; ``*.x`` covers every name below x, not x itself.
-
-    >>> name_pattern("*.x.example")
-    '^.+\\.x\\.example$'
-    """
-    below = domain.startswith("*.")
-    return pattern(domain) if not below else "^.+" + pattern(domain[1:])[1:]
-
-
-def _matches(names: pl.Series, wanted: pl.Series, spell: Callable[[str], str]) -> pl.DataFrame:
-    """Return the pairs of a `name` and a `value` of the document whose form it has."""
-    distinct = pl.DataFrame({"name": names.unique().drop_nulls()}, schema={"name": pl.String})
-    pairs = [
-        distinct.filter(pl.col("name").str.contains(spell(value))).with_columns(value=pl.lit(value))
-        for value in wanted.unique().sort()
-    ]
-    return pl.concat([distinct.clear().with_columns(value=pl.lit(None, pl.String)), *pairs])
 
 
 def _hidden(local: pl.Expr) -> pl.Expr:

@@ -9,10 +9,11 @@ import polars as pl
 from flowlens.findings import rita
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
+from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.ports import PLAIN
 from flowlens.findings.retries import again, excuse, retries
 from flowlens.findings.rhythm import SHAPES, rhythms
-from flowlens.findings.rows import SERVICE, finding, merge, outcome, table, when, where, whole, whom
+from flowlens.findings.rows import SERVICE, finding, merge, table, whole
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import ABOUT, OURS, OUTSIDE, REFUSED, UDP, about
 from flowlens.findings.starts import PAIR, events, watchers
@@ -24,6 +25,9 @@ KIND = "beacon"
 
 #: One beat: the client of one destination; the addresses behind a name are one.
 BEAT = ["client", "destination", "server_port", "protocol"]
+#: What a finding tells of a beat, and what else is measured.
+NUMBERS = ("tries", "period", "jitter", "score", "retries")
+MEASURED = [*NUMBERS, "suspicion", "clock", "shape", "echoes"]
 
 #: How suspicious a beat is by the kind of its destination (0..1), and by what is expected.
 KINDS = {"address": 1.0, "network": 0.8, "domain": 0.6, "named": 0.3, "aws": 0.3}
@@ -82,7 +86,13 @@ def beacons(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         return table([])
     named = wanted.select(*BEAT, "server").unique()
     if everything:
-        found = _rita(seen, limits)
+        found = rita.best(seen, limits).with_columns(
+            suspicion=pl.col("score"),
+            clock=pl.lit(value=False),
+            shape=pl.lit(PLAINEST),
+            echoes=pl.lit(value=False),
+            retries=pl.lit(None, pl.UInt64),
+        )
         keys = ["client", "server"]
     else:
         called = seen.join(named, on=PAIR, nulls_equal=True)
@@ -157,75 +167,30 @@ def _suspicious(found: pl.DataFrame, limits: Limits) -> pl.DataFrame:
     )
 
 
-def _rita(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    """Return RITA's score of each pair of addresses on its best day."""
-    day = pl.col("at") // 86_400
-    first, last = seen["at"].min(), seen["at"].max()
-    grouped = (
-        seen.with_columns(day=day)
-        .sort("client", "server", "at", "bytes_out")
-        .group_by("client", "server", "day", maintain_order=True)
-        .agg("at", "bytes_out", unique=pl.col("at").n_unique())
-        .filter(pl.col("unique") >= 4, pl.col("at").list.len() < limits.strobe)
-    )
-    rows = []
-    for row in grouped.iter_rows(named=True):
-        start = row["day"] * 86_400
-        window = (max(start, first), min(start + 86_400, last))
-        value = rita.score(row["at"], row["bytes_out"], window)
-        gaps = pl.Series(row["at"]).diff().drop_nulls()
-        gaps = gaps.filter(gaps > 0)
-        middle = gaps.median()
-        off = (gaps - middle).abs().median()
-        rows.append((row["client"], row["server"], row["unique"], middle, off, value))
-    names = ["client", "server", "tries", "period", "jitter", "score"]
-    told = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
-    best = told.filter(pl.col("score") >= limits.rita_score).sort("client", "server", "score")
-    return best.unique(["client", "server"], keep="last", maintain_order=True).with_columns(
-        pl.col("tries").cast(pl.UInt64),
-        suspicion=pl.col("score"),
-        clock=pl.lit(value=False),
-        shape=pl.lit(PLAINEST),
-        echoes=pl.lit(value=False),
-        retries=pl.lit(None, pl.UInt64),
-    )
-
-
 def _rows(
     edges: pl.LazyFrame, found: pl.DataFrame, context: Context, keys: list[str]
 ) -> pl.DataFrame:
     """Return a finding for each beat; clients of one owner are one."""
-    measured = [
-        "tries",
-        "period",
-        "jitter",
-        "score",
-        "suspicion",
-        "clock",
-        "retries",
-        "shape",
-        "echoes",
-    ]
-    told = found.select(*keys, *measured)
+    told = found.select(*keys, *MEASURED)
     these = edges.filter(OURS, OUTSIDE, ~REFUSED).join(
         told.lazy(), on=keys, how="inner", nulls_equal=True
     )
     best = (
         these.with_columns(about=ABOUT)
-        .select(*SERVICE, "client", *measured)
+        .select(*SERVICE, "client", *MEASURED)
         .sort(*SERVICE, "suspicion", "score", "client", descending=[*FOUR, True, True, False])
         .unique(SERVICE, keep="first", maintain_order=True)
         .drop("client")
         .collect(engine="streaming")
     )
-    merged = merge(these.drop(measured)).collect(engine="streaming")
+    merged = merge(these.drop(MEASURED)).collect(engine="streaming")
     joined = merged.join(best, on=SERVICE, how="left", nulls_equal=True, maintain_order="left")
     return table([_finding(whole(row), context) for row in joined.iter_rows(named=True)])
 
 
 def _finding(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Return one finding."""
-    numbers = {name: row[name] for name in ("tries", "period", "jitter", "score", "retries")}
+    numbers = {name: row[name] for name in NUMBERS}
     row = {**row, "starts": row["tries"]}
     mode = "RITA's score" if context.beacon == "rita" else "score"
     text = (

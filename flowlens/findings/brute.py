@@ -7,9 +7,10 @@ import polars as pl
 
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
+from flowlens.findings.phrases import outcome, when, whom
 from flowlens.findings.ports import LOGINS, named
 from flowlens.findings.retries import again, retries
-from flowlens.findings.rows import finding, incidents, outcome, table, when, whom
+from flowlens.findings.rows import finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, INSIDE, OURS, TCP
 from flowlens.findings.starts import events, watchers

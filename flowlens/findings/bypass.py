@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from flowlens.findings.context import Context
-from flowlens.findings.rows import finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.phrases import outcome, when, where, whom
+from flowlens.findings.rows import finding, incidents, table
 from flowlens.findings.severity import Factors, grade
 from flowlens.findings.sides import OURS, REFUSED, about
 from flowlens.words import size

@@ -6,7 +6,9 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
-from flowlens.findings.rows import NAMED, finding, incidents, outcome, table, when
+from flowlens.findings.limits import Limits
+from flowlens.findings.phrases import outcome, when
+from flowlens.findings.rows import NAMED, finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, INSIDE, OUTSIDER, TCP, UDP, UNDECLARED, content
 from flowlens.words import noun, proto, service, size
@@ -44,20 +46,7 @@ def doors(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     if context.learn_until is None:
         return table([])
     early = pl.col("first_seen") < context.learn_until
-    ported, sure = pl.col("protocol").is_in([TCP, UDP]), pl.col("orientation") != "guess"
-    said = (OUTSIDER, ported, sure, ANSWERED, content(context.limits))
-    known = pl.concat(
-        edges.filter(early).select(server=pl.col(end)).drop_nulls() for end in ("client", "server")
-    ).unique()
-    old = edges.filter(*said, early).select(PLACE).unique()
-    found = (
-        edges.filter(*said, ~early, UNDECLARED)
-        .join(known, on="server", how="semi")
-        .join(old, on=PLACE, how="anti", nulls_equal=True)
-        .select(*PLACE, "server", "client")
-        .unique()
-        .collect(engine="streaming")
-    )
+    found = _opened(edges, early, context.limits)
     if found.is_empty():
         return table([])
     named = pl.col("server_port").rank("dense").over(CROWD) <= NAMED
@@ -78,6 +67,24 @@ def doors(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         for row in incidents(part, [*by, "many"]):
             rows.append(_door(row, context))
     return table(rows)
+
+
+def _opened(edges: pl.LazyFrame, early: pl.Expr, limits: Limits) -> pl.DataFrame:
+    """Return the services of known hosts that answer outsiders after the learning time only."""
+    ported, sure = pl.col("protocol").is_in([TCP, UDP]), pl.col("orientation") != "guess"
+    said = (OUTSIDER, ported, sure, ANSWERED, content(limits))
+    known = pl.concat(
+        edges.filter(early).select(server=pl.col(end)).drop_nulls() for end in ("client", "server")
+    ).unique()
+    old = edges.filter(*said, early).select(PLACE).unique()
+    return (
+        edges.filter(*said, ~early, UNDECLARED)
+        .join(known, on="server", how="semi")
+        .join(old, on=PLACE, how="anti", nulls_equal=True)
+        .select(*PLACE, "server", "client")
+        .unique()
+        .collect(engine="streaming")
+    )
 
 
 def _door(row: Mapping[str, Any], context: Context) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flowlens.words import PORTED, PROTOCOLS
 
-__all__ = ["conversations", "records"]
+__all__ = ["among", "conversations", "records"]
 
 #: Spellings of protocols that the filter language knows; others are numbers.
 SPELT = {number: name for number, name in PROTOCOLS.items() if number in {1, 6, 17}}

@@ -6,8 +6,9 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
+from flowlens.findings.phrases import outcome, when
 from flowlens.findings.ports import CONTROL, named
-from flowlens.findings.rows import NAMED, finding, incidents, outcome, table, when
+from flowlens.findings.rows import NAMED, finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, INSIDE, OURS, TCP, content
 from flowlens.words import noun, service, size

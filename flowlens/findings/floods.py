@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
-from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.phrases import outcome, when, where, whom
+from flowlens.findings.rows import SERVICE, finding, matched, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import OURS, OUTSIDE, UNDECLARED, about
 from flowlens.words import noun
@@ -50,10 +51,7 @@ def floods(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         .unique()
         .collect(engine="streaming")
     )
-    if found.is_empty():
-        return table([])
-    within = about(sent).join(found.lazy(), on=SERVICE, how="semi", nulls_equal=True)
-    return table([_flood(row, context) for row in incidents(within.drop("about"))])
+    return table([_flood(row, context) for row, _ in matched(about(sent), found)])
 
 
 def _flood(row: Mapping[str, Any], context: Context) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import polars as pl
 
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
+from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.ports import MINING, PLAIN, named
-from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.rows import SERVICE, finding, matched, table
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import OURS, OUTSIDE, REFUSED, TCP, UDP, UNDECLARED, about
 from flowlens.words import noun, size
@@ -17,7 +18,6 @@ __all__ = ["long_connections", "mining"]
 
 HOUR = 3600
 PAIR = ["client", "server", "server_port", "protocol"]
-BEYOND = pl.duration(hours=1)
 
 #: Hours of one connection and how bad they are.
 STEPS = ((12, 0.4), (8, 0.2), (0, 0.1))
@@ -46,12 +46,7 @@ def long_connections(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     limits = context.limits
     left = about(_left(edges))
     found = _lasting(left.filter(pl.col("connections") == 1), limits)
-    if found.is_empty():
-        return table([])
-    known = {tuple(row[key] for key in SERVICE): row["seconds"] for row in found.to_dicts()}
-    within = left.join(found.lazy(), on=SERVICE, how="semi", nulls_equal=True)
-    rows = incidents(within.drop("about"))
-    return table([_long(row, known[tuple(row[key] for key in SERVICE)], context) for row in rows])
+    return table([_long(row, told["seconds"], context) for row, told in matched(left, found)])
 
 
 def _left(edges: pl.LazyFrame) -> pl.LazyFrame:
@@ -142,10 +137,7 @@ def mining(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     )
     shape = [pl.col(name) for name in ("full", "steady", "thin", "small", "single")]
     found = told.filter(*shape).select(SERVICE).collect(engine="streaming")
-    if found.is_empty():
-        return table([])
-    within = left.join(found.lazy(), on=SERVICE, how="semi", nulls_equal=True)
-    return table([_mined(row, context) for row in incidents(within.drop("about"))])
+    return table([_mined(row, context) for row, _ in matched(left, found)])
 
 
 def _mined(row: Mapping[str, Any], context: Context) -> dict[str, Any]:

@@ -7,8 +7,9 @@ import polars as pl
 
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
+from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.ports import CONTROL, LOGINS, named
-from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.rows import SERVICE, finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, INSIDE, OURS, UNDECLARED, about, content
 from flowlens.words import noun, size

@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
-from flowlens.findings.rows import finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.phrases import outcome, when, where, whom
+from flowlens.findings.rows import finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, OURS, OUTSIDE, UNDECLARED, about
 from flowlens.words import service, size

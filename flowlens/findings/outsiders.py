@@ -9,8 +9,9 @@ import polars as pl
 
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
+from flowlens.findings.phrases import outcome, when
 from flowlens.findings.ports import CONTROL, PLAIN, named
-from flowlens.findings.rows import NAMED, finding, merge, outcome, table, when, whole
+from flowlens.findings.rows import NAMED, finding, merge, table, whole
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import ANSWERED, OUTSIDER, UNDECLARED, content, silent
 from flowlens.words import PORTED, noun, service, size

@@ -1,13 +1,15 @@
 """D14 and D15: what was refused before it was let in, and what worked and is refused now."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import polars as pl
 
 from flowlens.findings.context import Context
+from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.ports import CONTROL, named
-from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.rows import SERVICE, finding, matched, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, OURS, REFUSED, about
 from flowlens.words import moment, noun, size
@@ -57,9 +59,8 @@ def let_in(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         return table([])
     found = within.join(told.lazy(), on=TRY, nulls_equal=True)
     times = about(found).group_by(SERVICE).agg(pl.min("opened")).collect(engine="streaming")
-    known = {tuple(row[key] for key in SERVICE): row["opened"] for row in times.to_dicts()}
-    rows = incidents(found.select(within.collect_schema().names()))
-    return table([_let(row, known[tuple(row[key] for key in SERVICE)], context) for row in rows])
+    rows = matched(about(found), times)
+    return table([_let(row, known["opened"], context) for row, known in rows])
 
 
 def _let(row: Mapping[str, Any], opened: Any, context: Context) -> dict[str, Any]:
@@ -108,32 +109,29 @@ def breakage(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     place = [name for name in SERVICE if name != "about"]
     some = keys.lazy().select(place).unique()
     ours = about(asked.join(some, on=place, how="semi", nulls_equal=True))
-    worked = (
-        ours.filter(ANSWERED)
-        .join(keys.lazy(), on=SERVICE, nulls_equal=True)
-        .group_by(SERVICE)
-        .agg(early=pl.min("first_seen"), late=pl.max("last_seen"), refused=pl.first("refused"))
-        .filter(pl.col("early") < pl.col("refused"), pl.col("late") <= pl.col("refused"))
-        .select(*SERVICE, "late", "refused")
-        .collect(engine="streaming")
-    )
-    if worked.is_empty():
-        return table([])
-    found = ours.filter(REFUSED).join(worked.lazy(), on=SERVICE, nulls_equal=True)
+    worked = _worked(ours, keys)
     crowds = (
         worked.group_by(place)
         .agg(workloads=pl.len(), late=pl.max("late"))
         .filter(pl.col("workloads") > FEW)
     )
     single = worked.join(crowds, on=place, how="anti", nulls_equal=True)
-    columns = edges.collect_schema().names()
-    rows: list[dict[str, Any]] = []
-    for by, told in ((SERVICE, single), (place, crowds)):
-        known = {tuple(row[key] for key in by): row for row in told.iter_rows(named=True)}
-        within = found.join(told.lazy().select(by), on=by, how="semi", nulls_equal=True)
-        for row in incidents(within.select(columns), by):
-            rows.append(_broke(row, known[tuple(row[key] for key in by)], context))
-    return table(rows)
+    found = ours.filter(REFUSED).join(worked.lazy(), on=SERVICE, how="semi", nulls_equal=True)
+    rows = chain(matched(found, single), matched(found, crowds, place))
+    return table([_broke(row, known, context) for row, known in rows])
+
+
+def _worked(ours: pl.LazyFrame, refused: pl.DataFrame) -> pl.DataFrame:
+    """Return the services that answered before they refused, and never after, and until when."""
+    return (
+        ours.filter(ANSWERED)
+        .join(refused.lazy(), on=SERVICE, nulls_equal=True)
+        .group_by(SERVICE)
+        .agg(early=pl.min("first_seen"), late=pl.max("last_seen"), refused=pl.first("refused"))
+        .filter(pl.col("early") < pl.col("refused"), pl.col("late") <= pl.col("refused"))
+        .select(*SERVICE, "late")
+        .collect(engine="streaming")
+    )
 
 
 def _broke(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
-from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.phrases import outcome, when, where, whom
+from flowlens.findings.rows import SERVICE, finding, matched, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, LEARNT, OURS, OUTSIDE, REFUSED, UNDECLARED, about
 from flowlens.words import noun, size
@@ -57,10 +58,8 @@ def regions(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     if found.is_empty():
         return table([])
     crowd = _crowds(new.filter(ANSWERED))
-    names = {row[:-1]: row[-1] for row in found.iter_rows()}
-    within = new.join(found.lazy(), on=SERVICE, how="semi", nulls_equal=True).drop("about")
-    rows = [(row, names[tuple(row[key] for key in SERVICE)]) for row in incidents(within)]
-    return table([_new(row, told, crowd, context) for row, told in rows])
+    rows = matched(new, found)
+    return table([_new(row, told["region"], crowd, context) for row, told in rows])
 
 
 def _places(edges: pl.LazyFrame) -> pl.DataFrame:

@@ -14,8 +14,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, median, pstdev
 
-__all__ = ["durations", "histogram", "score", "spread"]
+import polars as pl
 
+from flowlens.findings.limits import Limits
+
+__all__ = ["best", "durations", "histogram", "score", "spread"]
+
+DAY = 86_400
 BINS = 24
 MODE = 0.05  # share of the highest bar within which heights are one
 BIMODAL_BARS = 11
@@ -48,6 +53,42 @@ def score(times: Sequence[int], sizes: Sequence[float], window: tuple[int, int])
         level,
     )
     return _digits(sum(0.25 * part for part in parts))
+
+
+def best(seen: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Return the score of each pair of addresses on its best day, where it is high enough.
+
+    Args:
+        seen: `client`, `server`, ``at`` (seconds) and ``bytes_out``, one row a connection.
+        limits: the least score, and the connections from which a day is a strobe.
+
+    Returns:
+        `client`, `server`, ``tries`` (different seconds), ``period`` (the median gap), ``jitter``
+        (its MAD) and ``score``.
+    """
+    first, last = seen["at"].min(), seen["at"].max()
+    grouped = (
+        seen.with_columns(day=pl.col("at") // DAY)
+        .sort("client", "server", "at", "bytes_out")
+        .group_by("client", "server", "day", maintain_order=True)
+        .agg("at", "bytes_out", unique=pl.col("at").n_unique())
+        .filter(pl.col("unique") >= 4, pl.col("at").list.len() < limits.strobe)
+    )
+    rows = []
+    for row in grouped.iter_rows(named=True):
+        start = row["day"] * DAY
+        window = (max(start, first), min(start + DAY, last))
+        value = score(row["at"], row["bytes_out"], window)
+        gaps = pl.Series(row["at"]).diff().drop_nulls()
+        gaps = gaps.filter(gaps > 0)
+        middle = gaps.median()
+        off = (gaps - middle).abs().median()
+        rows.append((row["client"], row["server"], row["unique"], middle, off, value))
+    names = ["client", "server", "tries", "period", "jitter", "score"]
+    told = pl.DataFrame(rows, schema=names, orient="row", infer_schema_length=None)
+    high = told.filter(pl.col("score") >= limits.rita_score).sort("client", "server", "score")
+    kept = high.unique(["client", "server"], keep="last", maintain_order=True)
+    return kept.with_columns(pl.col("tries").cast(pl.UInt64))
 
 
 def spread(values: Sequence[float], *, default: float) -> float:

@@ -10,20 +10,8 @@ from flowlens.findings.identity import identity
 from flowlens.findings.severity import Grade
 from flowlens.findings.sides import about
 from flowlens.tables import DESTINATION_KINDS, FINDINGS
-from flowlens.words import noun, service, span, who
 
-__all__ = [
-    "SERVICE",
-    "finding",
-    "incidents",
-    "merge",
-    "outcome",
-    "table",
-    "when",
-    "where",
-    "whole",
-    "whom",
-]
+__all__ = ["SERVICE", "finding", "incidents", "matched", "merge", "table", "whole", "whose"]
 
 #: Who, where, and how: what one incident is about, as a rule.
 SERVICE = ("about", "destination", "server_port", "protocol")
@@ -74,6 +62,24 @@ def incidents(
             edges = within.with_columns(destination=one).drop("crowd", "about")
     merged = merge(edges, by).collect(engine="streaming")
     return (whole(row) for row in merged.iter_rows(named=True))
+
+
+def matched(
+    edges: pl.LazyFrame, found: pl.DataFrame, by: Sequence[str] = SERVICE
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield merged rows as findings are made of, each with what was found out of it.
+
+    Args:
+        edges: a table of schema EDGES, with ``about`` if that is among `by`.
+        found: `by` and what was found out, a row each.
+        by: as in `merge`.
+    """
+    if found.is_empty():
+        return
+    known = {tuple(row[key] for key in by): row for row in found.iter_rows(named=True)}
+    within = edges.join(found.lazy().select(by), on=by, how="semi", nulls_equal=True)
+    for row in incidents(within, by):
+        yield row, known[tuple(row[key] for key in by)]
 
 
 def _part(by: Sequence[str]) -> tuple[pl.Expr, ...]:
@@ -192,9 +198,7 @@ def finding(
             without it.
         numbers: what the text says beyond the sums.
     """
-    owners = sorted(row["client_owner"] or []) or None
-    about = owners or row["client"]
-    named = key or (about, row["destination"], row["server_port"], row["protocol"])
+    named = key or (whose(row), row["destination"], row["server_port"], row["protocol"])
     counts = {"servers": "servers", "ports": "ports", "clients": "clients"}
     known = {name: len(row[many]) for name, many in counts.items()}
     figures = {**row, **known, **(numbers or {})}
@@ -205,12 +209,17 @@ def finding(
         "id": identity(kind, *named),
         "kind": kind,
         "severity": grade.level,
-        "owner": owners,
+        "owner": sorted(row["client_owner"] or []) or None,
         "numbers": {field.name: figures.get(field.name) for field in fields.fields},
         "text": f"{text}; {grade.level} because {grade.why}.",
         "technique": technique,
         "evidence": {"filter": evidence.records(_opened(row)), "lines": []},
     }
+
+
+def whose(row: Mapping[str, Any]) -> list[str] | str:
+    """Return whom an id is about: the owners, or the client that nobody is known for."""
+    return sorted(row["client_owner"] or []) or row["client"]
 
 
 def _opened(row: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -229,49 +238,3 @@ def _opened(row: Mapping[str, Any]) -> Mapping[str, Any]:
 def table(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """Return rows as a table of schema FINDINGS."""
     return pl.DataFrame(rows, schema=FINDINGS, orient="row")
-
-
-def whom(row: Mapping[str, Any]) -> str:
-    """Return who it is about."""
-    return who(row["client_owner"], row["client"], row["client_kind"])
-
-
-def where(row: Mapping[str, Any], *, port: bool = True) -> str:
-    """Return the destination, how its name is known, and the service."""
-    server, destination = row["server"], row["destination"]
-    if destination is None and len(row["servers"]) > 1:
-        kinds = f" {service(row['protocol'], row['server_port'])}" if port else ""
-        return f"{noun(len(row['servers']), 'address', 'addresses')}{kinds}"
-    others = " and others" if len(row["servers"]) > 1 else ""
-    words = f" {service(row['protocol'], row['server_port'])}" if port else ""
-    if destination is not None and destination not in row["servers"]:
-        return f"{destination} ({server}{others}){words}"
-    names = row["domains"]
-    if names:
-        return f"{server}{others} (perhaps {names[0]['name']}){words}"
-    reason = "no resolver log was read" if names is None else "no name known"
-    return f"{server}{others} ({reason}){words}"
-
-
-def when(row: Mapping[str, Any]) -> str:
-    """Return the number of records, and the time."""
-    return f"in {noun(row['records'], 'record')} {span(row['first_seen'], row['last_seen'])}"
-
-
-def outcome(row: Mapping[str, Any]) -> str:
-    """Return what became of the records."""
-    if row["unsaid"]:
-        return "and the log does not say whether it was accepted"
-    if not row["rejected"]:
-        return f"all accepted{_ruled(row['let_by'])}"
-    outcome = "some of them rejected" if row["accepted"] else "all rejected"
-    return f"{outcome}{_ruled(row['refused_by'])}"
-
-
-def _ruled(rules: Sequence[str]) -> str:
-    """Return the rules that refused it, or else that let it through, as far as they are known."""
-    if not rules:
-        return ""
-    first, *more = rules
-    others = f" and {noun(len(more), 'other')}" if more else ""
-    return f" ({first}{others})"

@@ -1,53 +1,24 @@
 """D8, D9 and D10: port scans, host sweeps, and both of them slow."""
 
 from collections.abc import Mapping
-from math import exp, lgamma, log
 from typing import Any
 
 import polars as pl
 
 from flowlens.findings.context import Context
-from flowlens.findings.limits import Limits
+from flowlens.findings.phrases import outcome, when, whom
 from flowlens.findings.ports import CONTROL, named
+from flowlens.findings.probes import THREAD, deep, probes, slow, wide
 from flowlens.findings.retries import again, excuse, retried
-from flowlens.findings.rows import NAMED, finding, merge, outcome, table, when, whole, whom
+from flowlens.findings.rows import NAMED, finding, merge, table, whole, whose
 from flowlens.findings.severity import Grade, grade
-from flowlens.findings.sides import ANSWERED, INSIDE, OURS, UDP, about, silent
+from flowlens.findings.sides import about
 from flowlens.words import count, noun, proto, service
 
-__all__ = ["SCANS", "chance", "claimed", "probes", "scans"]
+__all__ = ["SCANS", "claimed", "found", "scanned", "scans"]
 
 PORT_SCAN, SWEEP, SLOW = "port-scan", "host-sweep", "slow-scan"
 SCANS = (PORT_SCAN, SWEEP, SLOW)
-
-THREAD = ["client", "server", "server_port", "protocol"]
-TRACED = (33_434, 33_534)  # UDP ports at which traceroute looks for nobody
-BACKGROUND = 0.5  # servers a day that any client fails to reach on a port
-HALF = "12h"
-
-
-def probes(edges: pl.LazyFrame, context: Context) -> pl.LazyFrame:
-    """Return the tries of ours at which nothing was said, by hour.
-
-    A *probe* was refused, or never answered, or answered by packets without content alone (a
-    reset, an acknowledgement), and its client never got a word from that service in any hour. Who
-    opened it must be more than a guess; the ports of traceroute are left out.
-    """
-    tracing = (pl.col("protocol") == UDP) & pl.col("server_port").is_between(*TRACED)
-    kept = silent(context.limits) & ~tracing.fill_null(value=False)
-    sure = pl.col("orientation") != "guess"
-    tried = edges.filter(OURS, kept, sure, pl.col("server").is_not_null())
-    columns = ["hour", *THREAD, "connections", "first_seen", "expected", "inside", "about"]
-    told = about(tried).with_columns(inside=INSIDE).select(columns).collect(engine="streaming")
-    keys = told.lazy().select(THREAD).unique()
-    spoken = (
-        edges.filter(ANSWERED, ~kept)
-        .select(THREAD)
-        .join(keys, on=THREAD, how="semi", nulls_equal=True)
-        .unique()
-        .collect(engine="streaming")
-    )
-    return told.lazy().join(spoken.lazy(), on=THREAD, how="anti", nulls_equal=True)
 
 
 def claimed(edges: pl.LazyFrame, found: pl.DataFrame) -> pl.LazyFrame:
@@ -71,10 +42,10 @@ def scans(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     least `sweep_inside` or `sweep_outside` servers on one port in an hour. *Slow scan*: of
     `slow_servers` servers on one port, or ports of one server, in a day, with at most `slow_tries`
     connections to each, where the chance of as many under the background of the port (Poisson;
-    what other workloads fail to reach on it, `BACKGROUND` at least) is below `slow_chance`. The
-    numbers of ports and servers are Zeek's, over hours instead of five minutes. All of a workload
-    is one finding; `tries` are its connections. Tries at intervals that double are those of a
-    client whose servers are gone (`retries`); they weigh less, and it is said.
+    what other workloads fail to reach on it, `probes.BACKGROUND` at least) is below `slow_chance`.
+    The numbers of ports and servers are Zeek's, over hours instead of five minutes. All of a
+    workload is one finding; `tries` are its connections. Tries at intervals that double are those
+    of a client whose servers are gone (`retries`); they weigh less, and it is said.
 
     Technique: T1046 (network service discovery).
 
@@ -96,24 +67,20 @@ def scanned(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     """Return one row a scanning workload: ``about``, ``kind``, ``threads`` and what was tried."""
     tried = probes(edges, context).collect()
     limits = context.limits
-    deep = _vertical(tried, limits)
-    wide = _horizontal(tried, limits)
-    slow = _slowly(tried, limits)
     parts = [
-        frame.with_columns(kind=pl.lit(kind))
-        for frame, kind in ((deep, PORT_SCAN), (wide, SWEEP), (slow, SLOW))
+        choose(tried, limits).with_columns(kind=pl.lit(kind))
+        for choose, kind in ((deep, PORT_SCAN), (wide, SWEEP), (slow, SLOW))
     ]
     rank = {kind: place for place, kind in enumerate(SCANS)}
-    every = pl.concat(parts)
-    thread = pl.struct(*THREAD, "hour")
     return (
-        every.with_columns(rank=pl.col("kind").replace_strict(rank, return_dtype=pl.UInt8))
+        pl.concat(parts)
+        .with_columns(rank=pl.col("kind").replace_strict(rank, return_dtype=pl.UInt8))
         .sort("about", "rank", *THREAD, "hour")
         .unique(["about", *THREAD, "hour"], keep="first", maintain_order=True)
         .group_by("about", maintain_order=True)
         .agg(
             pl.col("kind").sort_by("rank").first(),
-            threads=thread,
+            threads=pl.struct(*THREAD, "hour"),
             tried_servers=pl.col("server").unique().sort(),
             tried_ports=pl.col("server_port").drop_nulls().unique().sort(),
             protocols=pl.col("protocol").unique().sort(),
@@ -126,67 +93,6 @@ def scanned(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
             until=pl.col("hour").max(),
         )
     )
-
-
-def _vertical(tried: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    """Return the probes of many ports of one server in an hour."""
-    many = pl.col("server_port").n_unique().over("about", "server", "hour") >= limits.scan_ports
-    return tried.filter(many) if tried.height else tried
-
-
-def _horizontal(tried: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    """Return the probes of many servers on one port in an hour."""
-    if tried.is_empty():
-        return tried
-    keys = ["about", "server_port", "protocol", "hour"]
-    inside = pl.col("server").filter("inside").n_unique().over(keys)
-    every = pl.col("server").n_unique().over(keys)
-    return tried.filter((inside >= limits.sweep_inside) | (every >= limits.sweep_outside))
-
-
-def _slowly(tried: pl.DataFrame, limits: Limits) -> pl.DataFrame:
-    """Return the probes of a day that are too many for chance, and touch each target lightly."""
-    if tried.is_empty():
-        return tried
-    kept = []
-    for shift in ("0h", HALF):
-        day = tried.with_columns(day=pl.col("hour").dt.offset_by(shift).dt.date())
-        for key, what in (("server_port", "server"), ("server", "server_port")):
-            by = ["about", key, "protocol", "day"]
-            told = (
-                day.group_by(by)
-                .agg(n=pl.col(what).n_unique(), tries=pl.sum("connections"))
-                .with_columns(
-                    others=pl.col("n").sum().over(key, "protocol", "day") - pl.col("n"),
-                    clients=pl.len().over(key, "protocol", "day") - 1,
-                )
-                .filter(pl.col("n") >= limits.slow_servers)
-                .filter(pl.col("tries") <= limits.slow_tries * pl.col("n"))
-            )
-            rare = [
-                row["n"] and chance(row["n"], _mean(row)) < limits.slow_chance
-                for row in told.iter_rows(named=True)
-            ]
-            flagged = told.filter(pl.Series(rare, dtype=pl.Boolean)).select(by)
-            kept.append(day.join(flagged, on=by, how="semi", nulls_equal=True).drop("day"))
-    return pl.concat(kept).unique()
-
-
-def _mean(row: Mapping[str, Any]) -> float:
-    """Return what other workloads fail to reach on a port in a day, each."""
-    return max(BACKGROUND, row["others"] / row["clients"] if row["clients"] else 0.0)
-
-
-def chance(count: int, mean: float) -> float:
-    """Return the chance of at least `count` events where `mean` are expected (Poisson).
-
-    >>> f"{chance(8, 0.5):.1e}", chance(0, 0.5)
-    ('6.2e-08', 1.0)
-    """
-    if count <= 0:
-        return 1.0
-    terms = (exp(n * log(mean) - mean - lgamma(n + 1)) for n in range(count, count + 200))
-    return min(1.0, sum(terms))
 
 
 def found(edges: pl.LazyFrame, flagged: pl.DataFrame, context: Context) -> pl.DataFrame:
@@ -256,7 +162,7 @@ def _finding(row: dict[str, Any], context: Context) -> dict[str, Any]:
         f"{whom(row)}{slowly} tried {_what(told)} without a word said: "
         f"{noun(row['tries'], 'connection')}{again(row)}, {when(row)}, {outcome(row)}"
     )
-    key = (sorted(row["client_owner"] or []) or row["client"], f"{row['since']:%Y-%m-%d}")
+    key = (whose(row), f"{row['since']:%Y-%m-%d}")
     return finding(row["kind"], told, text, _grade(row, context), "T1046", key=key, numbers=numbers)
 
 

@@ -8,7 +8,8 @@ import polars as pl
 
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
-from flowlens.findings.rows import finding, incidents, outcome, table, when, whom
+from flowlens.findings.phrases import outcome, when, whom
+from flowlens.findings.rows import finding, matched, table, whose
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import OURS, about
 from flowlens.words import noun, size
@@ -59,9 +60,7 @@ def off_schedule(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         .collect(engine="streaming")
     )
     known = odd.group_by(RUN).agg(pl.first("days", "kept")).join(new, on=RUN, how="left")
-    told = {tuple(row[key] for key in RUN): row for row in known.to_dicts()}
-    rows = incidents(strange.drop("about", "days", "kept"), RUN)
-    return table([_spoke(row, told[tuple(row[key] for key in RUN)], context) for row in rows])
+    return table([_spoke(row, told, context) for row, told in matched(strange, known, RUN)])
 
 
 def _odd(hours: pl.DataFrame, limits: Limits) -> pl.DataFrame:
@@ -113,6 +112,6 @@ def _spoke(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -
         **row, "open": ("servers", "ports"), "server_port": None, "protocol": None,
         "destination": row["destinations"][0] if one else None,
     }  # fmt: skip
-    key = (sorted(row["client_owner"] or []) or row["client"], f"{row['since']:%Y-%m-%dT%H}")
+    key = (whose(row), f"{row['since']:%Y-%m-%dT%H}")
     numbers = {"days": known["days"]}
     return finding("off-schedule", told, text, graded, "T1648", key=key, numbers=numbers)

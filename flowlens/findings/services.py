@@ -6,8 +6,9 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
+from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.ports import CLEAR, DNS, MAIL, named
-from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.rows import NAMED, SERVICE, finding, incidents, matched, table, whose
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import (
     ANSWERED,
@@ -155,28 +156,22 @@ def spam(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     found = (
         hourly.filter(many & pl.col("open")).select("about").unique().collect(engine="streaming")
     )
-    if found.is_empty():
-        return table([])
-    within = sent.join(found.lazy(), on="about", how="semi").drop("about")
-    return table([_mailed(row, context) for row in incidents(within, ["about"])])
+    return table([_mailed(row, context) for row, _ in matched(sent, found, ["about"])])
 
 
 def _mailed(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Return a finding of spam."""
-    told = {**row, "protocol": TCP, "destination": None, "open": _many(row)}
+    # The port says enough.
+    crowd = ("servers",) if len(row["servers"]) > NAMED else ()
+    told = {**row, "protocol": TCP, "destination": None, "open": crowd}
     text = (
         f"{whom(row)} spoke to {noun(len(row['servers']), 'mail server')}: "
         f"{size(row['bytes_out'])} out {when(row)}, {outcome(row)}"
     )
     factors = [(1.0, "it never sent mail before")]
     graded = grade(row, context, base=0.7, amount=False, kind=False, factors=factors)
-    key = (sorted(row["client_owner"] or []) or row["client"],)
+    key = (whose(row),)
     return finding("spam", told, text, graded, "T1071.003", key=key)
-
-
-def _many(row: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return which lists are too long to be named; the port says enough."""
-    return ("servers",) if len(row["servers"]) > 40 else ()
 
 
 def odd_protocols(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:

@@ -8,7 +8,9 @@ from typing import Any
 import polars as pl
 
 from flowlens.findings.context import Context
+from flowlens.findings.evidence import among
 from flowlens.findings.identity import identity
+from flowlens.findings.limits import Limits
 from flowlens.findings.rows import table
 from flowlens.tables import FINDINGS, TIME
 from flowlens.words import noun, span
@@ -94,22 +96,25 @@ def _gaps(every: pl.DataFrame) -> list[dict[str, Any]]:
     return rows
 
 
-def _stopped(seen: pl.DataFrame, idle: pl.DataFrame, context: Context) -> list[dict[str, Any]]:
-    """Return a finding for each hour after which several interfaces said no more."""
-    limits = context.limits
-    end = seen["hour"].max()
-    assert isinstance(end, datetime)
-    said = pl.concat([seen, idle]).unique().drop_nulls("observer")
+def _regular(said: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Return the interfaces that spoke in every hour before their ``last``."""
     last = said.group_by("observer").agg(last=pl.max("hour"))
     recent = pl.col("last") - pl.col("hour") < timedelta(hours=limits.regular_hours)
-    regular = (
+    return (
         said.join(last, on="observer")
         .filter(recent)
         .group_by("observer")
         .agg(pl.first("last"), hours=pl.len())
         .filter(pl.col("hours") >= limits.regular_hours)
     )
-    gone = regular.filter(end - pl.col("last") >= timedelta(hours=limits.silent_hours))
+
+
+def _stopped(seen: pl.DataFrame, idle: pl.DataFrame, context: Context) -> list[dict[str, Any]]:
+    """Return a finding for each hour after which several interfaces said no more."""
+    end = seen["hour"].max()
+    assert isinstance(end, datetime)
+    regular = _regular(pl.concat([seen, idle]).unique().drop_nulls("observer"), context.limits)
+    gone = regular.filter(end - pl.col("last") >= timedelta(hours=context.limits.silent_hours))
     there = _shown(gone, context).filter(pl.col("there").fill_null(value=True))
     groups = (
         there.group_by("last")
@@ -206,12 +211,7 @@ def _row(  # noqa: PLR0913, PLR0917 - a finding has as many parts
     count: int = 0,
 ) -> dict[str, Any]:
     """Return a row of FINDINGS; its filter yields the records that are not there."""
-    where = []
-    if observers:
-        names = ", ".join(observers)
-        where.append(
-            f"interface_id = {names}" if len(observers) == 1 else f"interface_id in ({names})"
-        )
+    where = [among("interface_id", observers)] if observers else []
     if first and last:
         where += [f"start >= {first:%Y-%m-%dT%H:%M:%SZ}", f"start < {last:%Y-%m-%dT%H:%M:%SZ}"]
     numbers = {**_blank(), "seconds": seconds, "records": count, "tries": len(observers)}

@@ -45,7 +45,7 @@ def events(records: pl.LazyFrame, pairs: pl.DataFrame) -> pl.DataFrame | None:
     if not set(names) >= NEEDED or schema.get("merged") == pl.UInt64():
         return None
     wanted = pairs.select(*PAIR, "observer").unique()
-    rows = _rows(_near(records, wanted), names, wanted.lazy()).collect(engine="streaming")
+    rows = _rows(_plain(_near(records, wanted), names), wanted.lazy()).collect(engine="streaming")
     tuples = [*PAIR, "observer", "client_port"]
     quiet = _interval(rows)
     ordered = rows.sort(*tuples, "at", "until", "out", "bytes", "packets")
@@ -88,8 +88,8 @@ def _near(records: pl.LazyFrame, pairs: pl.DataFrame) -> pl.LazyFrame:
     return narrowed(records, among("addr", few)) if whole and few and len(few) <= MANY else records
 
 
-def _rows(records: pl.LazyFrame, names: Sequence[str], pairs: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the records of the pairs with client and server in place of source and target."""
+def _plain(records: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
+    """Return records with the ends of their packets, where logged; what a log lacks is null."""
 
     def far(name: str) -> pl.Expr:
         packet = f"pkt_{name}"
@@ -101,7 +101,7 @@ def _rows(records: pl.LazyFrame, names: Sequence[str], pairs: pl.LazyFrame) -> p
     observers = [n for n in ("interface_id", "resource_id", "tgw_attachment_id") if n in names]
     flags = known("tcp_flags", pl.Int64()).fill_null(0)
     end = pl.col("end") if "end" in names else pl.col("start")
-    plain = records.select(
+    return records.select(
         src=far("srcaddr"),
         dst=far("dstaddr"),
         sport=known("srcport", pl.UInt16()),
@@ -114,6 +114,10 @@ def _rows(records: pl.LazyFrame, names: Sequence[str], pairs: pl.LazyFrame) -> p
         packets=known("packets", pl.UInt64()),
         syn=((flags & SYN) > 0) & ((flags & ACK) == 0),
     )
+
+
+def _rows(plain: pl.LazyFrame, pairs: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the records of the pairs with client and server in place of source and target."""
     out = {"src": "client", "dst": "server", "dport": "server_port", "sport": "client_port"}
     back = {"dst": "client", "src": "server", "sport": "server_port", "dport": "client_port"}
     ways = [

@@ -8,7 +8,8 @@ import polars as pl
 from flowlens.destinations.prefixes import longest
 from flowlens.findings.context import Context
 from flowlens.findings.lists import Listed
-from flowlens.findings.rows import finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.phrases import outcome, when, where, whom
+from flowlens.findings.rows import finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, OURS
 from flowlens.words import service, size

@@ -7,8 +7,9 @@ import polars as pl
 
 from flowlens.destinations.registered import registered
 from flowlens.findings.context import Context
+from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.ports import CONTROL
-from flowlens.findings.rows import finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.rows import finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import OURS, OUTSIDER, REFUSED, about
 from flowlens.words import noun, size

@@ -1,13 +1,15 @@
 """D3, D4 and D24: much that leaves, more than usual, and what was gathered before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from flowlens.findings.context import Context
+from flowlens.findings.limits import Limits
 from flowlens.findings.peers import compared, peers, reached, weighed
-from flowlens.findings.rows import SERVICE, finding, incidents, outcome, table, when, where, whom
+from flowlens.findings.phrases import outcome, when, where, whom
+from flowlens.findings.rows import SERVICE, finding, matched, table, whose
 from flowlens.findings.severity import Factors, grade
 from flowlens.findings.sides import INSIDE, OURS, OUTSIDE, REFUSED, UNDECLARED, about
 from flowlens.findings.surges import TWICE, alike, heavy, surges
@@ -41,8 +43,30 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     Returns:
         Rows of FINDINGS.
     """
-    limits = context.limits
     left = about(edges.filter(OURS, OUTSIDE, ~REFUSED, UNDECLARED))
+    some = _much(left, context.limits)
+    # Who else goes there is asked of the few that are left.
+    places = some.lazy().select("destination").unique()
+    common = (
+        left.join(places, on="destination", how="semi", nulls_equal=True)
+        .group_by("destination")
+        .agg(workloads=pl.col("about").n_unique())
+        .collect(engine="streaming")
+    )
+    found = some.join(common, on="destination", nulls_equal=True).filter(
+        pl.col("fast") | (pl.col("workloads") <= context.limits.few)
+    )
+    near = reached(edges, found, peers(edges, found, context))
+    return table(
+        [
+            _leaving(row, known | near.get(_place(row), {}), context)
+            for row, known in matched(left, found)
+        ]
+    )
+
+
+def _much(left: pl.LazyFrame, limits: Limits) -> pl.DataFrame:
+    """Return the services to which much went: in one hour (``fast``), or else over many."""
     nameless = pl.col("destination_kind").is_in(["address", "network"])
     strange = (pl.col("expected") == "no") | nameless
     hourly = (
@@ -61,22 +85,7 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     )
     slow = (pl.col("total") >= limits.exfil_slow) & (pl.col("hours") >= limits.exfil_hours)
     slow &= pl.col("strange") & (pl.col("ratio") > limits.producer)
-    # Who else goes there is asked of the few that are left.
-    some = told.filter(pl.col("fast") | slow).collect(engine="streaming")
-    places = some.lazy().select("destination").unique()
-    common = (
-        left.join(places, on="destination", how="semi", nulls_equal=True)
-        .group_by("destination")
-        .agg(workloads=pl.col("about").n_unique())
-        .collect(engine="streaming")
-    )
-    found = some.join(common, on="destination", nulls_equal=True).filter(
-        pl.col("fast") | (pl.col("workloads") <= limits.few)
-    )
-    near = reached(edges, found, peers(edges, found, context))
-    return _told(
-        left, found, lambda row, known: _leaving(row, known | near.get(_place(row), {}), context)
-    )
+    return told.filter(pl.col("fast") | slow).collect(engine="streaming")
 
 
 def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -107,12 +116,11 @@ def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     found = surges(hourly, SERVICE, limits, limits.volume_bytes)
     pairs = peers(edges, found, context)
     near, same = reached(edges, found, pairs), alike(left, found, pairs, limits)
-
-    def make(row: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    rows = []
+    for row, known in matched(left, found):
         also = same.get(tuple(row[key] for key in SERVICE), {})
-        return _unusual(row, {**known, **near.get(_place(row), {}), **also}, context)
-
-    return _told(left, found, make)
+        rows.append(_unusual(row, known | near.get(_place(row), {}) | also, context))
+    return table(rows)
 
 
 def hoarding(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -149,7 +157,7 @@ def hoarding(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         .collect(engine="streaming")
     )
     known = found.join(sent, on="about", how="left")
-    return _told(inner, known, lambda row, told: _gathered(row, told, context), ["about"])
+    return table([_gathered(row, told, context) for row, told in matched(inner, known, ["about"])])
 
 
 def _place(row: Mapping[str, Any]) -> tuple[str, str | None]:
@@ -161,18 +169,6 @@ def _ratio(out: pl.Expr, came: pl.Expr) -> pl.Expr:
     """Return the producer/consumer ratio, -1 to 1."""
     sent, got = out.cast(pl.Float64), came.cast(pl.Float64)
     return ((sent - got) / (sent + got)).fill_nan(0)
-
-
-def _told(
-    edges: pl.LazyFrame, found: pl.DataFrame, make: Any, keys: Sequence[str] = SERVICE
-) -> pl.DataFrame:
-    """Return a finding for each row of `found`; `make` is given the merged row and that."""
-    if found.is_empty():
-        return table([])
-    known = {tuple(row[key] for key in keys): row for row in found.iter_rows(named=True)}
-    within = edges.join(found.lazy().select(keys), on=keys, how="semi", nulls_equal=True)
-    rows = incidents(within.drop("about"), keys)
-    return table([make(row, known[tuple(row[key] for key in keys)]) for row in rows])
 
 
 def _leaving(row: Mapping[str, Any], known: Mapping[str, Any], context: Context) -> dict[str, Any]:
@@ -235,6 +231,6 @@ def _gathered(row: Mapping[str, Any], known: Mapping[str, Any], context: Context
         factors=[(1.0, "far more than usual"), after],
     )  # fmt: skip
     numbers = {name: known[name] for name in ("peak", "usual", "score")}
-    key = (sorted(row["client_owner"] or []) or row["client"],)
+    key = (whose(row),)
     one = {**row, "server_port": None, "protocol": None, "destination": None}
     return finding("hoarding", {**one, "open": ()}, text, graded, "T1074", key=key, numbers=numbers)

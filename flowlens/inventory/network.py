@@ -41,141 +41,106 @@ _BLOCKED = struct("InternetGatewayBlockMode")
 VPCS = Shape(
     "ec2.describe_vpcs",
     {
-        "VpcId": TEXT,
-        "OwnerId": TEXT,
-        "CidrBlock": TEXT,
+        "vpc_id": "VpcId",
+        "owner_id": "OwnerId",
+        "cidrs": pl.concat_list(
+            pl.concat_list(pl.col("CidrBlock")).list.drop_nulls(),
+            held("CidrBlockAssociationSet", "CidrBlock", "CidrBlockState.State", _LIVE),
+            _SIX,
+        ).list.unique(maintain_order=True),
+        "primary": "CidrBlock",
+        "blocked": "BlockPublicAccessStates.InternetGatewayBlockMode",
+        "name": tag("Name", column="Tags"),
+    },
+    {
         "CidrBlockAssociationSet": structs("CidrBlock", CidrBlockState=struct("State")),
         "Ipv6CidrBlockAssociationSet": _SIX_TYPE,
         "BlockPublicAccessStates": _BLOCKED,
         "Tags": TAGS,
     },
-    (
-        pl.col("VpcId").alias("vpc_id"),
-        pl.col("OwnerId").alias("owner_id"),
-        pl.concat_list(
-            pl.concat_list(pl.col("CidrBlock")).list.drop_nulls(),
-            held("CidrBlockAssociationSet", "CidrBlock", "CidrBlockState.State", _LIVE),
-            _SIX,
-        )
-        .list.unique(maintain_order=True)
-        .alias("cidrs"),
-        pl.col("CidrBlock").alias("primary"),
-        at("BlockPublicAccessStates.InternetGatewayBlockMode").alias("blocked"),
-        tag("Name", column="Tags").alias("name"),
-    ),
 )
 
 
 SUBNETS = Shape(
     "ec2.describe_subnets",
     {
-        "SubnetId": TEXT,
-        "VpcId": TEXT,
-        "AvailabilityZoneId": TEXT,
+        "subnet_id": "SubnetId",
+        "vpc_id": "VpcId",
+        "az_id": "AvailabilityZoneId",
+        "cidrs": pl.concat_list(pl.concat_list(pl.col("CidrBlock")).list.drop_nulls(), _SIX),
+        "blocked": "BlockPublicAccessStates.InternetGatewayBlockMode",
+        "name": tag("Name", column="Tags"),
+    },
+    {
         "CidrBlock": TEXT,
         "Ipv6CidrBlockAssociationSet": _SIX_TYPE,
         "BlockPublicAccessStates": _BLOCKED,
         "Tags": TAGS,
     },
-    (
-        pl.col("SubnetId").alias("subnet_id"),
-        pl.col("VpcId").alias("vpc_id"),
-        pl.col("AvailabilityZoneId").alias("az_id"),
-        pl.concat_list(
-            pl.concat_list(pl.col("CidrBlock")).list.drop_nulls(),
-            _SIX,
-        ).alias("cidrs"),
-        at("BlockPublicAccessStates.InternetGatewayBlockMode").alias("blocked"),
-        tag("Name", column="Tags").alias("name"),
-    ),
 )
 
 
 GATEWAYS = Shape(
     "ec2.describe_nat_gateways",
     {
-        "NatGatewayId": TEXT,
-        "VpcId": TEXT,
-        "SubnetId": TEXT,
-        "State": TEXT,
-        "ConnectivityType": TEXT,
-        "AvailabilityMode": TEXT,
-        "RouteTableId": TEXT,
-        "NatGatewayAddresses": structs("NetworkInterfaceId", "PrivateIp", "PublicIp"),
+        "nat_gateway_id": "NatGatewayId",
+        "vpc_id": "VpcId",
+        "subnet_id": "SubnetId",
+        "state": "State",
+        "connectivity": "ConnectivityType",
+        "availability": "AvailabilityMode",
+        "route_table_id": "RouteTableId",
+        "interfaces": ids("NatGatewayAddresses", "NetworkInterfaceId"),
+        "addresses": ids("NatGatewayAddresses", "PrivateIp"),
+        "public_addresses": ids("NatGatewayAddresses", "PublicIp"),
+        "mapped": pairs("NatGatewayAddresses", "PrivateIp", "PublicIp"),
     },
-    (
-        pl.col("NatGatewayId").alias("nat_gateway_id"),
-        pl.col("VpcId").alias("vpc_id"),
-        pl.col("SubnetId").alias("subnet_id"),
-        pl.col("State").alias("state"),
-        pl.col("ConnectivityType").alias("connectivity"),
-        pl.col("AvailabilityMode").alias("availability"),
-        pl.col("RouteTableId").alias("route_table_id"),
-        ids("NatGatewayAddresses", "NetworkInterfaceId").alias("interfaces"),
-        ids("NatGatewayAddresses", "PrivateIp").alias("addresses"),
-        ids("NatGatewayAddresses", "PublicIp").alias("public_addresses"),
-        pairs("NatGatewayAddresses", "PrivateIp", "PublicIp").alias("mapped"),
-    ),
+    {"NatGatewayAddresses": structs("NetworkInterfaceId", "PrivateIp", "PublicIp")},
 )
 
 
 ENDPOINTS = Shape(
     "ec2.describe_vpc_endpoints",
     {
-        "VpcEndpointId": TEXT,
-        "VpcEndpointType": TEXT,
-        "VpcId": TEXT,
-        "ServiceName": TEXT,
-        "State": TEXT,
-        "PolicyDocument": TEXT,
+        "endpoint_id": "VpcEndpointId",
+        "type": "VpcEndpointType",
+        "vpc_id": "VpcId",
+        "service": "ServiceName",
+        "state": "State",
+        "policy": "PolicyDocument",
+        "route_tables": "RouteTableIds",
+        "subnets": "SubnetIds",
+        "interfaces": "NetworkInterfaceIds",
+        "groups": ids("Groups", "GroupId"),
+        "names": ids("DnsEntries", "DnsName"),
+    },
+    {
         "RouteTableIds": pl.List(pl.String),
         "SubnetIds": pl.List(pl.String),
         "NetworkInterfaceIds": pl.List(pl.String),
         "Groups": structs("GroupId"),
         "DnsEntries": structs("DnsName"),
     },
-    (
-        pl.col("VpcEndpointId").alias("endpoint_id"),
-        pl.col("VpcEndpointType").alias("type"),
-        pl.col("VpcId").alias("vpc_id"),
-        pl.col("ServiceName").alias("service"),
-        pl.col("State").alias("state"),
-        pl.col("PolicyDocument").alias("policy"),
-        pl.col("RouteTableIds").alias("route_tables"),
-        pl.col("SubnetIds").alias("subnets"),
-        pl.col("NetworkInterfaceIds").alias("interfaces"),
-        ids("Groups", "GroupId").alias("groups"),
-        ids("DnsEntries", "DnsName").alias("names"),
-    ),
 )
 
 
 LISTS = Shape(
     "ec2.describe_managed_prefix_lists",
     {
-        "PrefixListId": TEXT,
-        "PrefixListName": TEXT,
-        "AddressFamily": TEXT,
-        "MaxEntries": WHOLE,
-        "OwnerId": TEXT,
+        "prefix_list_id": "PrefixListId",
+        "name": "PrefixListName",
+        "family": "AddressFamily",
+        "max_entries": "MaxEntries",
+        "owner_id": "OwnerId",
     },
-    (
-        pl.col("PrefixListId").alias("prefix_list_id"),
-        pl.col("PrefixListName").alias("name"),
-        pl.col("AddressFamily").alias("family"),
-        pl.col("MaxEntries").alias("max_entries"),
-        pl.col("OwnerId").alias("owner_id"),
-    ),
+    {"MaxEntries": WHOLE},
 )
 
 
 ENTRIES = Shape(
     "ec2.get_managed_prefix_list_entries",
-    {"Item": TEXT, "Entries": structs("Cidr", "Description")},
-    (
-        pl.col("Item").alias("prefix_list_id"),
-        each("Entries", "Cidr").alias("cidrs"),
-    ),
+    {"prefix_list_id": "Item", "cidrs": each("Entries", "Cidr")},
+    {"Entries": structs("Cidr", "Description")},
 )
 
 
@@ -205,40 +170,28 @@ def _blocks(side: str) -> pl.Expr:
 PEERINGS = Shape(
     "ec2.describe_vpc_peering_connections",
     {
-        "VpcPeeringConnectionId": TEXT,
-        "Status": struct("Code"),
-        "RequesterVpcInfo": _SIDE,
-        "AccepterVpcInfo": _SIDE,
+        "peering_id": "VpcPeeringConnectionId",
+        "state": "Status.Code",
+        "requester_vpc": "RequesterVpcInfo.VpcId",
+        "requester_region": "RequesterVpcInfo.Region",
+        "requester_cidrs": _blocks("RequesterVpcInfo"),
+        "accepter_vpc": "AccepterVpcInfo.VpcId",
+        "accepter_region": "AccepterVpcInfo.Region",
+        "accepter_cidrs": _blocks("AccepterVpcInfo"),
     },
-    (
-        pl.col("VpcPeeringConnectionId").alias("peering_id"),
-        at("Status.Code").alias("state"),
-        at("RequesterVpcInfo.VpcId").alias("requester_vpc"),
-        at("RequesterVpcInfo.Region").alias("requester_region"),
-        _blocks("RequesterVpcInfo").alias("requester_cidrs"),
-        at("AccepterVpcInfo.VpcId").alias("accepter_vpc"),
-        at("AccepterVpcInfo.Region").alias("accepter_region"),
-        _blocks("AccepterVpcInfo").alias("accepter_cidrs"),
-    ),
+    {"Status": struct("Code"), "RequesterVpcInfo": _SIDE, "AccepterVpcInfo": _SIDE},
 )
 
 
 ELASTIC = Shape(
     "ec2.describe_addresses",
     {
-        "AllocationId": TEXT,
-        "PublicIp": TEXT,
-        "NetworkInterfaceId": TEXT,
-        "InstanceId": TEXT,
-        "PrivateIpAddress": TEXT,
+        "allocation_id": "AllocationId",
+        "address": "PublicIp",
+        "interface_id": "NetworkInterfaceId",
+        "instance_id": "InstanceId",
+        "private": "PrivateIpAddress",
     },
-    (
-        pl.col("AllocationId").alias("allocation_id"),
-        pl.col("PublicIp").alias("address"),
-        pl.col("NetworkInterfaceId").alias("interface_id"),
-        pl.col("InstanceId").alias("instance_id"),
-        pl.col("PrivateIpAddress").alias("private"),
-    ),
 )
 
 
@@ -246,27 +199,25 @@ _DOORS = held("Attachments", "VpcId", "State", ("available", "attached"))
 _ATTACHED = structs("VpcId", "State")
 INTERNET_GATEWAYS = Shape(
     "ec2.describe_internet_gateways",
-    {"InternetGatewayId": TEXT, "Attachments": _ATTACHED},
-    (pl.col("InternetGatewayId").alias("gateway_id"), _DOORS.alias("vpcs")),
+    {"gateway_id": "InternetGatewayId", "vpcs": _DOORS},
+    {"Attachments": _ATTACHED},
 )
 EGRESS_ONLY = Shape(
     "ec2.describe_egress_only_internet_gateways",
-    {"EgressOnlyInternetGatewayId": TEXT, "Attachments": _ATTACHED},
-    (pl.col("EgressOnlyInternetGatewayId").alias("gateway_id"), _DOORS.alias("vpcs")),
+    {"gateway_id": "EgressOnlyInternetGatewayId", "vpcs": _DOORS},
+    {"Attachments": _ATTACHED},
 )
 
 
 BLOCKING = Shape(
-    "ec2.describe_vpc_block_public_access_options",
-    {"InternetGatewayBlockMode": TEXT},
-    (pl.col("InternetGatewayBlockMode").alias("mode"),),
+    "ec2.describe_vpc_block_public_access_options", {"mode": "InternetGatewayBlockMode"}
 )
 EXCLUSIONS = Shape(
     "ec2.describe_vpc_block_public_access_exclusions",
-    {"ResourceArn": TEXT, "InternetGatewayExclusionMode": TEXT, "State": TEXT},
-    (
-        pl.col("ResourceArn").str.extract(r"([^/]+)$", 1).alias("resource_id"),
-        pl.col("InternetGatewayExclusionMode").alias("mode"),
-        pl.col("State").alias("state"),
-    ),
+    {
+        "resource_id": pl.col("ResourceArn").str.extract(r"([^/]+)$", 1),
+        "mode": "InternetGatewayExclusionMode",
+        "state": "State",
+    },
+    {"ResourceArn": TEXT},
 )

@@ -1,11 +1,13 @@
 """The words in which a table of the inventory says which parts of an answer it takes.
 
-``fields`` is the part of AWS's answer that is read (the names are AWS's own; what an answer
-leaves out is null); ``columns`` are the table's columns after ``capture``. ``explode`` makes a row
-per member of a list inside an item.
+``columns`` are the table's columns after ``capture``: the dotted path of AWS's own names, or an
+expression over them. ``fields`` are the types of what is read (what an answer leaves out is null);
+a column that is there as it is, and has no type there, is text. ``explode`` makes a row per member
+of a list inside an item.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -35,9 +37,24 @@ class Shape:
     """How the answer of one call becomes a table."""
 
     call: str
-    fields: dict[str, pl.DataType]
-    columns: tuple[pl.Expr, ...]
+    columns: dict[str, str | pl.Expr]
+    fields: dict[str, pl.DataType] = field(default_factory=dict)
     explode: str | None = None
+
+    @property
+    def read(self) -> pl.Struct:
+        """The type of the part of an item that is read."""
+        plain = [value for value in self.columns.values() if isinstance(value, str)]
+        texts = dict.fromkeys((path for path in plain if "." not in path), TEXT)
+        return pl.Struct({**texts, **self.fields})
+
+    @property
+    def table(self) -> dict[str, pl.Expr]:
+        """The columns as expressions."""
+        return {
+            name: at(value) if isinstance(value, str) else value
+            for name, value in self.columns.items()
+        }
 
 
 def structs(*names: str, **nested: pl.DataType) -> pl.List:
@@ -53,17 +70,19 @@ def struct(*names: str, **nested: pl.DataType) -> pl.Struct:
 def at(path: str) -> pl.Expr:
     """Return the value at a dotted `path`."""
     first, *rest = path.split(".")
-    value = pl.col(first)
-    for name in rest:
+    return _inside(pl.col(first), rest)
+
+
+def _inside(value: pl.Expr, names: Iterable[str]) -> pl.Expr:
+    """Return the value under some names, one inside the other."""
+    for name in names:
         value = value.struct.field(name)
     return value
 
 
 def each(column: str | pl.Expr, path: str) -> pl.Expr:
     """Return the list of the values at `path` in each member of a list; else an empty list."""
-    member = pl.element()
-    for name in path.split("."):
-        member = member.struct.field(name)
+    member = _inside(pl.element(), path.split("."))
     items = at(column) if isinstance(column, str) else column
     return items.list.eval(member).list.drop_nulls().fill_null(NONE)
 
@@ -75,11 +94,7 @@ def ids(column: str | pl.Expr, path: str) -> pl.Expr:
 
 def pairs(column: str, private: str, public: str) -> pl.Expr:
     """Return which private address has which public one, of the members that have both."""
-    one, other = pl.element(), pl.element()
-    for name in private.split("."):
-        one = one.struct.field(name)
-    for name in public.split("."):
-        other = other.struct.field(name)
+    one, other = (_inside(pl.element(), path.split(".")) for path in (private, public))
     both = pl.struct(one.alias("private"), other.alias("public"))
     known = one.is_not_null() & other.is_not_null()
     empty = pl.lit([], dtype=pl.List(pl.Struct({"private": TEXT, "public": TEXT})))
@@ -88,9 +103,7 @@ def pairs(column: str, private: str, public: str) -> pl.Expr:
 
 def held(column: str, path: str, state: str, kept: tuple[str, ...]) -> pl.Expr:
     """Return `each` without the members whose state is another one; no state says no."""
-    said = pl.element()
-    for name in state.split("."):
-        said = said.struct.field(name)
+    said = _inside(pl.element(), state.split("."))
     members = pl.col(column).list.eval(pl.element().filter(said.is_in(kept).fill_null(value=True)))
     return each(members, path)
 

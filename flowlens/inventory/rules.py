@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from flowlens.inventory.pick import FLAG, TEXT, WHOLE, Shape, at, held, ids, struct, structs
+from flowlens.inventory.pick import FLAG, TEXT, WHOLE, Shape, held, ids, struct, structs
 
 __all__ = ["ACLS", "NACLS", "PERMISSIONS", "ROUTES", "RULES", "SECURITY_GROUPS", "TABLES"]
 
@@ -22,7 +22,6 @@ _TARGETS = (
 # An association that is not made yet, or not any more, counts for nothing (user guide of VPC,
 # "Subnet route tables"; RouteTableAssociationState).
 _MADE = ("Associations", "SubnetId", "AssociationState.State", ("associated",))
-_SUBNETS = held(*_MADE).list.unique().list.sort()
 _MAIN = (
     held("Associations", "Main", "AssociationState.State", ("associated",))
     .list.eval(pl.element().cast(pl.Boolean))
@@ -30,21 +29,24 @@ _MAIN = (
     .fill_null(value=False)
 )
 _ASSOCIATIONS = structs("SubnetId", "GatewayId", Main=FLAG, AssociationState=struct("State"))
-TABLES = Shape(
-    "ec2.describe_route_tables",
-    {"RouteTableId": TEXT, "VpcId": TEXT, "Associations": _ASSOCIATIONS},
-    (
-        pl.col("RouteTableId").alias("route_table_id"),
-        pl.col("VpcId").alias("vpc_id"),
-        _SUBNETS.alias("subnets"),
-        _MAIN.alias("main"),
-    ),
-)
+_TABLE: dict[str, str | pl.Expr] = {
+    "route_table_id": "RouteTableId",
+    "vpc_id": "VpcId",
+    "subnets": held(*_MADE).list.unique().list.sort(),
+    "main": _MAIN,
+}
+TABLES = Shape("ec2.describe_route_tables", _TABLE, {"Associations": _ASSOCIATIONS})
 ROUTES = Shape(
     "ec2.describe_route_tables",
     {
-        "RouteTableId": TEXT,
-        "VpcId": TEXT,
+        **_TABLE,
+        "cidr": pl.coalesce(_ROUTE("DestinationCidrBlock"), _ROUTE("DestinationIpv6CidrBlock")),
+        "prefix_list_id": "Routes.DestinationPrefixListId",
+        "target": pl.coalesce([_ROUTE(name) for name in _TARGETS]),
+        "origin": "Routes.Origin",
+        "state": "Routes.State",
+    },
+    {
         "Associations": _ASSOCIATIONS,
         "Routes": structs(
             "DestinationCidrBlock",
@@ -55,19 +57,6 @@ ROUTES = Shape(
             *_TARGETS,
         ),
     },
-    (
-        pl.col("RouteTableId").alias("route_table_id"),
-        pl.col("VpcId").alias("vpc_id"),
-        _SUBNETS.alias("subnets"),
-        _MAIN.alias("main"),
-        pl.coalesce(_ROUTE("DestinationCidrBlock"), _ROUTE("DestinationIpv6CidrBlock")).alias(
-            "cidr"
-        ),
-        _ROUTE("DestinationPrefixListId").alias("prefix_list_id"),
-        pl.coalesce([_ROUTE(name) for name in _TARGETS]).alias("target"),
-        _ROUTE("Origin").alias("origin"),
-        _ROUTE("State").alias("state"),
-    ),
     explode="Routes",
 )
 
@@ -75,46 +64,35 @@ ROUTES = Shape(
 RULES = Shape(
     "ec2.describe_security_group_rules",
     {
-        "SecurityGroupRuleId": TEXT,
-        "GroupId": TEXT,
+        "rule_id": "SecurityGroupRuleId",
+        "group_id": "GroupId",
+        "egress": "IsEgress",
+        "protocol": "IpProtocol",
+        "from_port": "FromPort",
+        "to_port": "ToPort",
+        "cidr": pl.coalesce("CidrIpv4", "CidrIpv6"),
+        "prefix_list_id": "PrefixListId",
+        "referenced_group": "ReferencedGroupInfo.GroupId",
+        "peering_id": "ReferencedGroupInfo.VpcPeeringConnectionId",
+        "peering_state": "ReferencedGroupInfo.PeeringStatus",
+        "description": "Description",
+    },
+    {
         "IsEgress": FLAG,
-        "IpProtocol": TEXT,
         "FromPort": WHOLE,
         "ToPort": WHOLE,
         "CidrIpv4": TEXT,
         "CidrIpv6": TEXT,
-        "PrefixListId": TEXT,
         "ReferencedGroupInfo": struct(
             "GroupId", "VpcPeeringConnectionId", "PeeringStatus", "VpcId", "UserId"
         ),
-        "Description": TEXT,
     },
-    (
-        pl.col("SecurityGroupRuleId").alias("rule_id"),
-        pl.col("GroupId").alias("group_id"),
-        pl.col("IsEgress").alias("egress"),
-        pl.col("IpProtocol").alias("protocol"),
-        pl.col("FromPort").alias("from_port"),
-        pl.col("ToPort").alias("to_port"),
-        pl.coalesce("CidrIpv4", "CidrIpv6").alias("cidr"),
-        pl.col("PrefixListId").alias("prefix_list_id"),
-        at("ReferencedGroupInfo.GroupId").alias("referenced_group"),
-        at("ReferencedGroupInfo.VpcPeeringConnectionId").alias("peering_id"),
-        at("ReferencedGroupInfo.PeeringStatus").alias("peering_state"),
-        pl.col("Description").alias("description"),
-    ),
 )
 
 
 SECURITY_GROUPS = Shape(
     "ec2.describe_security_groups",
-    {"GroupId": TEXT, "VpcId": TEXT, "OwnerId": TEXT, "GroupName": TEXT},
-    (
-        pl.col("GroupId").alias("group_id"),
-        pl.col("VpcId").alias("vpc_id"),
-        pl.col("OwnerId").alias("owner_id"),
-        pl.col("GroupName").alias("name"),
-    ),
+    {"group_id": "GroupId", "vpc_id": "VpcId", "owner_id": "OwnerId", "name": "GroupName"},
 )
 
 
@@ -130,40 +108,38 @@ _PERMISSIONS = structs(
 #: The same rules as older tools capture them: without ids of their own, several in one.
 PERMISSIONS = Shape(
     "ec2.describe_security_groups",
-    {"GroupId": TEXT, "IpPermissions": _PERMISSIONS, "IpPermissionsEgress": _PERMISSIONS},
-    (
-        pl.col("GroupId").alias("group_id"),
-        pl.col("IpPermissions").alias("ingress"),
-        pl.col("IpPermissionsEgress").alias("egress"),
-    ),
+    {"group_id": "GroupId", "ingress": "IpPermissions", "egress": "IpPermissionsEgress"},
+    {"IpPermissions": _PERMISSIONS, "IpPermissionsEgress": _PERMISSIONS},
 )
 
 
-ACLS = Shape(
-    "ec2.describe_network_acls",
-    {
-        "NetworkAclId": TEXT,
-        "VpcId": TEXT,
-        "IsDefault": FLAG,
-        "Associations": structs("SubnetId"),
-    },
-    (
-        pl.col("NetworkAclId").alias("nacl_id"),
-        pl.col("VpcId").alias("vpc_id"),
-        pl.col("IsDefault").alias("default"),
-        ids("Associations", "SubnetId").alias("subnets"),
-    ),
-)
+_ACL: dict[str, str | pl.Expr] = {
+    "nacl_id": "NetworkAclId",
+    "vpc_id": "VpcId",
+    "default": "IsDefault",
+    "subnets": ids("Associations", "SubnetId"),
+}
+_ACL_FIELDS: dict[str, pl.DataType] = {"IsDefault": FLAG, "Associations": structs("SubnetId")}
+ACLS = Shape("ec2.describe_network_acls", _ACL, _ACL_FIELDS)
 
 
 _ENTRY = pl.col("Entries").struct.field
 NACLS = Shape(
     "ec2.describe_network_acls",
     {
-        "NetworkAclId": TEXT,
-        "VpcId": TEXT,
-        "IsDefault": FLAG,
-        "Associations": structs("SubnetId"),
+        **_ACL,
+        "number": "Entries.RuleNumber",
+        "egress": "Entries.Egress",
+        "protocol": "Entries.Protocol",
+        "action": "Entries.RuleAction",
+        "cidr": pl.coalesce(_ENTRY("CidrBlock"), _ENTRY("Ipv6CidrBlock")),
+        "from_port": "Entries.PortRange.From",
+        "to_port": "Entries.PortRange.To",
+        "icmp_type": "Entries.IcmpTypeCode.Type",
+        "icmp_code": "Entries.IcmpTypeCode.Code",
+    },
+    {
+        **_ACL_FIELDS,
         "Entries": structs(
             "Protocol",
             "RuleAction",
@@ -175,20 +151,5 @@ NACLS = Shape(
             IcmpTypeCode=pl.Struct({"Type": WHOLE, "Code": WHOLE}),
         ),
     },
-    (
-        pl.col("NetworkAclId").alias("nacl_id"),
-        pl.col("VpcId").alias("vpc_id"),
-        pl.col("IsDefault").alias("default"),
-        ids("Associations", "SubnetId").alias("subnets"),
-        _ENTRY("RuleNumber").alias("number"),
-        _ENTRY("Egress").alias("egress"),
-        _ENTRY("Protocol").alias("protocol"),
-        _ENTRY("RuleAction").alias("action"),
-        pl.coalesce(_ENTRY("CidrBlock"), _ENTRY("Ipv6CidrBlock")).alias("cidr"),
-        _ENTRY("PortRange").struct.field("From").alias("from_port"),
-        _ENTRY("PortRange").struct.field("To").alias("to_port"),
-        _ENTRY("IcmpTypeCode").struct.field("Type").alias("icmp_type"),
-        _ENTRY("IcmpTypeCode").struct.field("Code").alias("icmp_code"),
-    ),
     explode="Entries",
 )

@@ -61,11 +61,11 @@ def _empty(table: Shape) -> pl.DataFrame:
 
 def _decoded(rows: list[tuple[Any, ...]], table: Shape) -> pl.DataFrame:
     texts = pl.LazyFrame(rows, schema={**_KEYS, "Item": pl.String()}, orient="row")
-    item = pl.col("Item").str.json_decode(pl.Struct(table.fields))
+    item = pl.col("Item").str.json_decode(table.read)
     frame = texts.select(*_KEYS, item.alias("Item")).unnest("Item")
     if table.explode:
         frame = frame.explode(table.explode).filter(pl.col(table.explode).is_not_null())
-    return frame.select(*_KEYS, *table.columns).collect(engine="in-memory")
+    return frame.select(*_KEYS, **table.table).collect(engine="in-memory")
 
 
 def _fault(captures: Sequence[Capture], table: Shape) -> tuple[Capture, Exception] | None:

@@ -181,9 +181,24 @@ def may(seen: pl.DataFrame, inventory: "Inventory | None") -> pl.DataFrame:
         return pl.DataFrame(schema=MAY)
     from flowlens.reach import evaluate
 
+    asked = _asked(seen)
+    said = evaluate(_flows(asked), inventory).select(
+        "verdict", "end_to_end", "blocked_by", "route_target", "notes", rules="sg_rules"
+    )
+    alike = ["role", "name", "server_port", "protocol", *said.columns]
+    return (
+        asked.hstack(said)
+        .group_by(alike, maintain_order=True)
+        .agg(pl.col("accepted", "rejected").sum(), addresses=pl.col("peer").n_unique())
+        .select(pl.col(name).cast(dtype) for name, dtype in MAY.items())
+    )
+
+
+def _asked(seen: pl.DataFrame) -> pl.DataFrame:
+    """Return the services and peers that are asked about, the heaviest first, and their records."""
     records, action = pl.col("records"), pl.col("action")
     key = ["role", "peer", "server_port", "protocol"]
-    asked = (
+    return (
         seen.filter(pl.col("role") != "middle", pl.col("interface").is_not_null())
         .sort("last_seen", "own", "interface")
         .group_by(key, maintain_order=True)
@@ -198,8 +213,12 @@ def may(seen: pl.DataFrame, inventory: "Inventory | None") -> pl.DataFrame:
         .sort("weight", *key, descending=[True] + [False] * len(key), nulls_last=True)
         .head(JUDGED)
     )
+
+
+def _flows(asked: pl.DataFrame) -> pl.DataFrame:
+    """Return them as flows that the subject's end opens or is met by."""
     out = pl.col("role") == "client"
-    flows = asked.select(
+    return asked.select(
         interface_id="interface",
         direction=pl.when(out).then(pl.lit("egress")).otherwise(pl.lit("ingress")),
         src=pl.when(out).then("own").otherwise("peer"),
@@ -208,14 +227,4 @@ def may(seen: pl.DataFrame, inventory: "Inventory | None") -> pl.DataFrame:
         dst_port=pl.when(pl.col("protocol").is_in(sorted(PORTED))).then("server_port"),
         role=pl.lit("initiate"),
         at="last_seen",
-    )
-    said = evaluate(flows, inventory).select(
-        "verdict", "end_to_end", "blocked_by", "route_target", "notes", rules="sg_rules"
-    )
-    alike = ["role", "name", "server_port", "protocol", *said.columns]
-    return (
-        asked.hstack(said)
-        .group_by(alike, maintain_order=True)
-        .agg(pl.col("accepted", "rejected").sum(), addresses=pl.col("peer").n_unique())
-        .select(pl.col(name).cast(dtype) for name, dtype in MAY.items())
     )

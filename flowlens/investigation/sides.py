@@ -65,7 +65,7 @@ def seen(edges: pl.DataFrame, subject: Subject) -> pl.DataFrame:
         subject: what is investigated.
     """
     client, server = (_is(edges, subject, end) for end in ("client", "server"))
-    middle = ~client & ~server & _passed(edges, subject)
+    middle = ~client & ~server & _passed(subject)
     role = (
         pl.when(client)
         .then(pl.lit("client"))
@@ -125,7 +125,7 @@ def _watched(subject: Subject) -> pl.Expr:
     return pl.col("observers").list.contains(subject.said).fill_null(value=False)
 
 
-def _passed(edges: pl.DataFrame, subject: Subject) -> pl.Expr:
+def _passed(subject: Subject) -> pl.Expr:
     """Say whether the subject passed an edge on: it wrote it down and is neither end."""
     if subject.kind in {"domain", "group", "address", "prefix", "finding"}:
         return pl.lit(value=False)

@@ -5,37 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from flowlens.reach.atlas import Atlas, Ints, block
+from flowlens.reach.atlas import Atlas, Ints
+from flowlens.reach.cuts import beyond, cuts
 from flowlens.reach.keys import Holders, Runs
 from flowlens.reach.views import View
 
-__all__ = [
-    "Account",
-    "Faces",
-    "Ids",
-    "Networks",
-    "held",
-    "listed",
-    "network",
-    "ruled",
-]
+__all__ = ["Account", "Faces", "Ids", "Networks"]
 
 Row = dict[str, Any]
-
-#: Blocks that the internet gateway refuses (RFC 1918, RFC 6598), and what NAT64 translates.
-PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-NAT64 = "64:ff9b::/96"
-#: Never forwarded by a route table (user guide of VPC, "Route tables").
-RESERVED = ("169.254.168.0/22", "fd00:ec2::/32")
-#: Services of the hypervisor, outside groups, ACLs and flow logs (user guides of VPC and EC2):
-#: DNS, metadata, time, tasks, pods, Windows activation.
-LINK = (
-    *("169.254.169.253", "fd00:ec2::253"),
-    *("169.254.169.254", "fd00:ec2::254"),
-    *("169.254.169.123", "fd00:ec2::123"),
-    *("169.254.170.2", "169.254.170.23", "fd00:ec2::23"),
-    *("169.254.169.250", "169.254.169.251", "fd00:ec2::250", "fd00:ec2::251"),
-)
 
 #: More than there are groups: interface times this plus group is a key.
 SPAN = 1 << 24
@@ -85,12 +62,12 @@ class Networks:
             atlas, self.subnets, [(row["subnet_id"], cidr) for row in nets for cidr in row["cidrs"]]
         )
         primary = _primary(rows, routed)
-        resolvers = [(vpc, text) for vpc, cidr in primary.items() if (text := _beyond(cidr, 2))]
+        resolvers = [(vpc, text) for vpc, cidr in primary.items() if (text := beyond(cidr, 2))]
         routers = [
             (row["vpc_id"], text)
             for row in nets
             for cidr in row["cidrs"]
-            if ":" not in cidr and (text := _beyond(cidr, 1))
+            if ":" not in cidr and (text := beyond(cidr, 1))
         ]
         self.exempt = _runs(atlas, self.vpcs, [*resolvers, *routers])
         self.named = np.array(sorted({self.vpcs.add(vpc) for vpc, _ in resolvers}), np.int64)
@@ -105,18 +82,6 @@ def _primary(rows: Iterable[Row], routed: Iterable[tuple[str, str]]) -> dict[str
             lone.setdefault(vpc, set()).add(cidr)
     found = {vpc: min(cidrs) for vpc, cidrs in lone.items() if len(cidrs) == 1}
     return found | {row["vpc_id"]: row["primary"] for row in rows if row["primary"]}
-
-
-def _beyond(cidr: str, offset: int) -> str | None:
-    """Return the address `offset` after the start of an IPv4 block.
-
-    >>> _beyond("10.0.0.0/16", 2)
-    '10.0.0.2'
-    """
-    found = block(cidr)
-    if found is None or found[0] != 4:
-        return None
-    return ".".join(str(each) for each in (found[1] + offset).to_bytes(4))
 
 
 def _runs(atlas: Atlas, ids: Ids, blocks: Iterable[tuple[str | None, str]]) -> Runs:
@@ -141,15 +106,24 @@ class Faces:
         self.vpc = _numbers(networks.vpcs.add(row["vpc_id"]) for row in rows)
         self.subnet = _numbers(networks.subnets.add(row["subnet_id"]) for row in rows)
         self.kinds = [row["kind"] for row in rows]
-        self.sets: list[tuple[int, ...]] = []
-        self._sets: dict[tuple[int, ...], int] = {}
-        self.set = _numbers(self._carried(row, groups) for row in rows)
+        sets: dict[tuple[int, ...], int] = {}
+        self.set = _numbers(_carried(row, groups, sets) for row in rows)
+        self.sets = [*sets]
         self.check = [row["source_dest_check"] for row in rows]
         self.shut = np.array([bool(row["shut"]) for row in rows], bool)
         self.instances: dict[str, list[int]] = {}
         for n, row in enumerate(rows):
             if row["instance_id"]:
                 self.instances.setdefault(row["instance_id"], []).append(n)
+        self.carry = np.array(
+            sorted(n * SPAN + g for n, s in enumerate(self.set) for g in self.of(s)),
+            np.int64,
+        )
+        self._settle(view, atlas)
+
+    def _settle(self, view: View, atlas: Atlas) -> None:
+        """Find who holds which places."""
+        rows = view.rows("interfaces")
         private = _held(atlas, rows, "addresses", "prefixes")
         public = _held(atlas, rows, "public_addresses")
         self.private = Runs(atlas.size, private)
@@ -160,38 +134,24 @@ class Faces:
         )
         self.anywhere = Holders(atlas.size, [(0, low, high, n) for n, low, high in private])
         self.public = Holders(atlas.size, [(0, low, high, n) for n, low, high in public])
-        mapped = [*self._mapped(view, rows), *((n, text, text) for n, text in _public(rows))]
         self.mapped = Holders(
             atlas.size,
             [
                 (n, *here, there[0])
-                for n, one, other in mapped
+                for n, one, other in self._mapped(view)
                 if (here := atlas.run(one)) and (there := atlas.run(other))
             ],
-        )
-        self.carry = np.array(
-            sorted(n * SPAN + g for n, s in enumerate(self.set) for g in self.of(s)),
-            np.int64,
         )
 
     def of(self, number: int) -> tuple[int, ...]:
         """Return the groups of a set."""
         return self.sets[number] if number >= 0 else ()
 
-    def _carried(self, row: Row, groups: Ids) -> int:
-        """Return the number of the interface's set of groups; -1 where it is not known."""
-        if row["groups"] is None and row["kind"] not in BARE:
-            return -1
-        found = tuple(sorted(groups.add(each) for each in row["groups"] or ()))
-        if found not in self._sets:
-            self._sets[found] = len(self.sets)
-            self.sets.append(found)
-        return self._sets[found]
-
-    def _mapped(self, view: View, rows: Iterable[Row]) -> Iterator[tuple[int, str, str]]:
-        """Yield which private address of an interface has which public one."""
-        for n, row in enumerate(rows):
+    def _mapped(self, view: View) -> Iterator[tuple[int, str, str]]:
+        """Yield which address of an interface has which public one; a public one has itself."""
+        for n, row in enumerate(view.rows("interfaces")):
             yield from ((n, each["private"], each["public"]) for each in row["mapped"] or ())
+            yield from ((n, text, text) for text in row["public_addresses"])
         for row in view.rows("elastic"):
             n = self.ids.get(row["interface_id"])
             if n >= 0 and row["private"] and row["address"]:
@@ -201,6 +161,13 @@ class Faces:
                 n = self.ids.get(name)
                 if n >= 0:
                     yield from ((n, each["private"], each["public"]) for each in row["mapped"])
+
+
+def _carried(row: Row, groups: Ids, sets: dict[tuple[int, ...], int]) -> int:
+    """Return the number of the interface's set of groups; -1 where it is not known."""
+    if row["groups"] is None and row["kind"] not in BARE:
+        return -1
+    return sets.setdefault(tuple(sorted(map(groups.add, row["groups"] or ()))), len(sets))
 
 
 def _held(atlas: Atlas, rows: Iterable[Row], *columns: str) -> list[tuple[int, int, int]]:
@@ -214,10 +181,6 @@ def _held(atlas: Atlas, rows: Iterable[Row], *columns: str) -> list[tuple[int, i
     ]
 
 
-def _public(rows: Iterable[Row]) -> Iterator[tuple[int, str]]:
-    return ((n, text) for n, row in enumerate(rows) for text in row["public_addresses"])
-
-
 def _numbers(values: Iterable[int]) -> Ints:
     return np.array(list(values), np.int64)
 
@@ -227,60 +190,7 @@ class Account:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.atlas = Atlas(_texts(view))
+        self.atlas = Atlas(cuts(view))
         self.groups = Ids()
         self.networks = Networks(view, self.atlas)
         self.faces = Faces(view, self.atlas, self.networks, self.groups)
-
-
-def _texts(view: View) -> Iterator[str]:
-    """Yield every block and address that cuts the number line."""
-    yield from (*network(view), *held(view), *ruled(view), *listed(view))
-
-
-def network(view: View) -> Iterator[str]:
-    """Yield the blocks of networks, routes and network ACLs, and what AWS itself treats apart."""
-    yield from (*PRIVATE, *RESERVED, *LINK, NAT64, "0.0.0.0/0", "::/0")
-    for name in ("vpcs", "subnets"):
-        yield from (text for row in view.rows(name) for text in row["cidrs"] or ())
-    for row in view.rows("peerings"):
-        yield from (*row["requester_cidrs"], *row["accepter_cidrs"])
-    for row in view.rows("nat_gateways"):
-        yield from (*(row["addresses"] or ()), *(row["public_addresses"] or ()))
-    for name in ("nacls", "routes"):
-        yield from (row["cidr"] for row in view.rows(name) if row["cidr"])
-    yield from _derived(view)
-
-
-def held(view: View) -> Iterator[str]:
-    """Yield what interfaces hold, and the addresses that AWS leases."""
-    for row in view.rows("interfaces"):
-        for column in ("addresses", "prefixes", "public_addresses"):
-            yield from row[column] or ()
-    for row in view.rows("elastic"):
-        yield from (text for text in (row["private"], row["address"]) if text)
-
-
-def ruled(view: View) -> Iterator[str]:
-    """Yield the blocks that rules of security groups name."""
-    yield from (row["cidr"] for row in view.rows("rules") if row["cidr"])
-    for row in view.rows("permissions"):
-        for item in (*(row["ingress"] or ()), *(row["egress"] or ())):
-            yield from (each["CidrIp"] for each in item["IpRanges"] or () if each["CidrIp"])
-            yield from (each["CidrIpv6"] for each in item["Ipv6Ranges"] or () if each["CidrIpv6"])
-
-
-def listed(view: View) -> Iterator[str]:
-    """Yield the entries of prefix lists."""
-    for row in view.rows("entries"):
-        yield from row["cidrs"] or ()
-
-
-def _derived(view: View) -> Iterator[str]:
-    """Yield the addresses of the DNS server and the router in each block."""
-    blocks = [row["cidr"] for row in view.rows("routes") if row["target"] == "local"]
-    blocks += [
-        cidr for name in ("vpcs", "subnets") for row in view.rows(name) for cidr in row["cidrs"]
-    ]
-    for cidr in blocks:
-        yield from (text for n in (1, 2) if cidr and (text := _beyond(cidr, n)))

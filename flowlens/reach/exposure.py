@@ -155,7 +155,7 @@ def _row(
     seen = used["seen"] if used else 0
     held = [text for face in faces if face.id in mine for text in face.addresses]
     six = ":" in (row["cidr"] or "") and not any(":" in text for text in held)
-    why = None if used or six else silence.why(mine, end.groups.doubt(row))
+    why = None if used or six else silence.why(mine, end.groups.permits.doubt(row))
     never = why is None and not used
     said = "none of its interfaces has an IPv6 address" if six and mine else None
     first = None if row["from_port"] in (None, -1) else row["from_port"]

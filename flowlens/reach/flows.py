@@ -15,8 +15,6 @@ from flowlens.words import PROTOCOLS
 
 __all__ = ["Asked", "distinct", "tidy"]
 
-_KEY = [name for name in FLOWS if name != "at"]
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:

@@ -37,7 +37,7 @@ def gather(cells: Cells, judged: pl.DataFrame, ground: Ground, keys: Sequence[st
     bits = pl.when(open_end).then("bits").otherwise(0).cast(pl.UInt8).alias("bits")
     frame = frame.with_columns(bits).drop("class")
     frame = _ports(frame)
-    frame = _protocols(frame, cells.sender.family)
+    frame = _protocols(frame)
     found = frame.group_by("protocol", "first", "last", "key").agg(
         "place",
         pl.col("bits").bitwise_or(),
@@ -114,7 +114,7 @@ def _united() -> list[pl.Expr]:
     return [pl.col(name).explode(empty_as_null=False).unique().sort() for name in SAID]
 
 
-def _protocols(frame: pl.DataFrame, family: int) -> pl.DataFrame:
+def _protocols(frame: pl.DataFrame) -> pl.DataFrame:
     """Join protocols of which the same is said: all of them, or all without a name here."""
     number = pl.col("protocol")
     last = number.replace_strict(LAST, default=0, return_dtype=pl.UInt16)

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flowlens.reach.account import PRIVATE, SPAN, Account, Row
+from flowlens.reach.account import SPAN, Account
 from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import ALLOW, Bits, Bools, verdicts
-from flowlens.reach.keys import Runs, among
+from flowlens.reach.cuts import PRIVATE
+from flowlens.reach.keys import Zone, among
 from flowlens.reach.notes import Notes
 from flowlens.reach.packets import TCP, UDP, Packets
 from flowlens.reach.permits import Permits
-from flowlens.reach.points import PORTS, Points, Query, points
-from flowlens.reach.rulebook import ANY, Rule, Rulebook, parts, protocol
+from flowlens.reach.points import Points, Query, points
+from flowlens.reach.rulebook import parts
+from flowlens.reach.side import Side
 
 __all__ = ["DIRECT", "NEVER", "PERHAPS", "VAGUE", "Far", "Groups", "Passed"]
 
@@ -53,24 +55,6 @@ class Passed:
     tracked: Ints
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """The rules of one group in one direction.
-
-    ``numbers`` are places in `Groups.names`; ``list`` and ``group`` are what a rule names instead
-    of a block (-1: it does not).
-    """
-
-    book: Rulebook
-    numbers: Ints
-    list: Ints
-    group: Ints
-    wide: Bools
-    never: Bools
-    public: Bools
-    doubts: tuple[str | None, ...]
-
-
 class Groups:
     """The security groups of an account.
 
@@ -79,62 +63,22 @@ class Groups:
     """
 
     def __init__(self, account: Account) -> None:
-        self._account, self._atlas = account, account.atlas
-        self._permits = permits = Permits(account.view, account.atlas)
+        self._account = account
+        self.permits = permits = Permits(account.view, account.atlas)
         #: The rules, the narrowest first, and what they are called.
         self.rows, self.lists = permits.rows, permits.lists
         self.names = [row["rule_id"] for row in permits.rows]
         names = account.groups
-        self._listed = sorted(permits.lists.blocks)
-        self._members: dict[int, Bools] = {}
-        runs = [(0, *run) for text in PRIVATE if (run := self._atlas.run(text))]
-        self._private = Runs(self._atlas.size, runs)
+        self._members: dict[str, Zone] = {}
+        self._private = Zone(account.atlas, PRIVATE)
         sides: dict[tuple[int, bool], list[int]] = {}
         for n, row in enumerate(permits.rows):
             sides.setdefault((names.add(row["group_id"]), bool(row["egress"])), []).append(n)
-        self._sides = {key: self._side(numbers) for key, numbers in sides.items()}
-        self._nothing = self._side([])
+        self._sides = {
+            key: Side.of(permits, account.atlas, names, numbers) for key, numbers in sides.items()
+        }
+        self._nothing = Side.of(permits, account.atlas, names, [])
         self.unknown = [permits.unknown(name) for name in names.names]
-        self._open = {key: _open(self._rows(side)) for key, side in self._sides.items()}
-
-    def doubt(self, row: Row) -> str | None:
-        """Say what of a rule cannot be read; None where all can."""
-        return self._permits.doubt(row)
-
-    def stale(self, row: Row) -> bool:
-        """Say whether a rule names a group that it cannot reach any more."""
-        return self._permits.stale(row)
-
-    def _rows(self, side: _Side) -> list[Row]:
-        return [self._permits.rows[n] for n in side.numbers]
-
-    def _side(self, numbers: list[int]) -> _Side:
-        permits, names = self._permits, self._account.groups
-        rows = [permits.rows[n] for n in numbers]
-        lists = {name: n for n, name in enumerate(self._listed)}
-        referenced = [names.add(row["referenced_group"]) for row in rows]
-        return _Side(
-            book=Rulebook(self._rule(row) for row in rows),
-            numbers=np.array(numbers, np.int64),
-            list=np.array([lists.get(row["prefix_list_id"], -1) for row in rows], np.int64),
-            group=np.array(referenced, np.int64),
-            wide=np.array([row["cidr"] in ("0.0.0.0/0", "::/0") for row in rows], bool),
-            never=np.array([permits.stale(row) for row in rows], bool),
-            public=np.array([row["prefix_list_id"] in permits.lists.public for row in rows], bool),
-            doubts=tuple(permits.doubt(row) for row in rows),
-        )
-
-    def _rule(self, row: Row) -> Rule:
-        """Return a rule with the run in which all it may let through lies."""
-        run = self._atlas.run(row["cidr"])
-        if run is None and row["prefix_list_id"]:
-            spans = [
-                self._atlas.run(text) for text in self._permits.lists.span(row["prefix_list_id"])
-            ]
-            known = [each for each in spans if each]
-            run = (known[0][0], known[-1][1])
-        ends = (row["from_port"], row["to_port"])
-        return Rule.ported(protocol(row["protocol"]), ends, run or (0, self._atlas.size))
 
     def judge(self, packets: Packets, far: Far, notes: Notes) -> Passed:
         """Say what the groups of the interfaces do with the packets that open connections.
@@ -181,14 +125,14 @@ class Groups:
                 yield group, out, whole[at : at + step]
 
     def _match(
-        self, side: _Side, asked: Points, which: Ints, packets: Packets, far: Far, tally: "_Tally"
+        self, side: Side, asked: Points, which: Ints, packets: Packets, far: Far, tally: "_Tally"
     ) -> None:
         of = asked.of[which]
         place = packets.other[of]
         fits = side.book.fits(packets.protocol[of], asked.a[which], asked.b[which])
         inside = fits & side.book.inside(place)
-        for column in np.flatnonzero(side.list >= 0).tolist():
-            inside[:, column] &= self._member(int(side.list[column]))[place]
+        for column, name in side.lists.items():
+            inside[:, column] &= self._member(name).has(place)
         named = np.flatnonzero(side.group >= 0)
         if len(named):
             yes, perhaps = self._carries(side, named, far.take(of))
@@ -198,22 +142,19 @@ class Groups:
                 tally.doubt(self._whom(side, named[n]), which[perhaps[:, n]])
         for n, why in enumerate(side.doubts):
             if why and side.group[n] < 0:
-                safe = side.public[n] & self._private.has(np.zeros_like(place), place)
+                safe = side.public[n] & self._private.has(place)
                 tally.doubt(why, which[(inside[:, n] | side.book.unreadable[n]) & ~safe])
                 inside[:, n] = False
         tally.hit(which, inside, side)
 
-    def _member(self, number: int) -> Bools:
+    def _member(self, name: str) -> Zone:
         """Return which places of the atlas a prefix list holds."""
-        if number not in self._members:
-            held = np.zeros(self._atlas.size, bool)
-            for text in self._permits.lists.blocks[self._listed[number]]:
-                if run := self._atlas.run(text):
-                    held[slice(*run)] = True
-            self._members[number] = held
-        return self._members[number]
+        if name not in self._members:
+            blocks = self.permits.lists.blocks[name]
+            self._members[name] = Zone(self._account.atlas, blocks)
+        return self._members[name]
 
-    def _carries(self, side: _Side, columns: Ints, far: Far) -> tuple[Bools, Bools]:
+    def _carries(self, side: Side, columns: Ints, far: Far) -> tuple[Bools, Bools]:
         """Say where the far interface carries the groups that rules name, and where it may."""
         faces = self._account.faces
         keys = far.face[:, None] * SPAN + side.group[columns]
@@ -230,7 +171,7 @@ class Groups:
         doubted = np.array([side.doubts[column] is not None for column in columns], bool)
         return carried & ~doubted, perhaps | (carried & doubted)
 
-    def _whom(self, side: _Side, column: int) -> str:
+    def _whom(self, side: Side, column: int) -> str:
         group = self._account.groups.names[side.group[column]]
         return side.doubts[column] or (
             f"{self.names[side.numbers[column]]}: who carries {group} there is not known"
@@ -249,31 +190,17 @@ class Groups:
         TCP and UDP that a rule for every address lets through are not, where such a rule for
         every port lets everything back (user guide of EC2, "Untracked connections").
         """
-        six = packets.other >= self._atlas.four
+        six = packets.other >= self._account.atlas.four
         free = np.zeros(len(owner), bool)
         unsure = free.copy()
         for name, rows in parts(owner, len(owner) or 1):
             groups = self._account.faces.of(name // 2)
             unsure[rows] = any(self.unknown[group] for group in groups)
-            back = [self._open.get((group, not name % 2), set()) for group in groups]
-            for family, number in set().union(*back):
+            back = [self._sides.get((group, not name % 2), self._nothing) for group in groups]
+            for family, number in {pair for side in back for pair in side.open}:
                 free[rows] |= (packets.protocol[rows] == number) & (six[rows] == (family == 6))
         plain = wide & np.isin(packets.protocol, (TCP, UDP))
         return np.where(plain & free, 0, np.where(plain & unsure, -1, 1))
-
-
-def _open(rows: list[Row]) -> set[tuple[int, int]]:
-    """Return families and protocols that rules let through for every address and port."""
-    found = set()
-    for row in rows:
-        if row["cidr"] not in ("0.0.0.0/0", "::/0"):
-            continue
-        number = protocol(row["protocol"])
-        rule = Rule.ported(number, (row["from_port"], row["to_port"]), (0, 0))
-        if rule.a[0] == 0 and rule.a[1] >= PORTS:
-            family = 6 if row["cidr"] == "::/0" else 4
-            found |= {(family, each) for each in (TCP, UDP) if number in (each, ANY)}
-    return found
 
 
 class _Tally:
@@ -289,7 +216,7 @@ class _Tally:
             self.maybe[which] = True
             self._doubts.append((why, which))
 
-    def hit(self, which: Ints, matched: Bools, side: _Side) -> None:
+    def hit(self, which: Ints, matched: Bools, side: Side) -> None:
         self.sure[which] |= matched.any(axis=1)
         if side.wide.any():
             self.wide[which] |= matched[:, side.wide].any(axis=1)

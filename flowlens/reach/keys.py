@@ -1,13 +1,13 @@
-"""Sorted look-ups of (owner, place) pairs: what belongs to an owner at a place of the atlas."""
+"""What belongs to an owner at a place of the atlas, and which places blocks hold."""
 
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from flowlens.reach.atlas import Ints
+from flowlens.reach.atlas import Atlas, Ints
 from flowlens.reach.bits import Bools
 
-__all__ = ["NOBODY", "SEVERAL", "Holders", "Runs", "among", "lookup", "single"]
+__all__ = ["NOBODY", "SEVERAL", "Holders", "Runs", "Zone", "among", "lookup", "single"]
 
 NOBODY, SEVERAL = -1, -2
 
@@ -46,6 +46,26 @@ def among(keys: Ints, held: Ints) -> Bools:
         return np.zeros(keys.shape, bool)
     found: Bools = held[np.minimum(np.searchsorted(held, keys), len(held) - 1)] == keys
     return found
+
+
+class Zone:
+    """The places of some blocks.
+
+    Args:
+        atlas: the places of an account.
+        blocks: their texts; unreadable ones have no places.
+    """
+
+    def __init__(self, atlas: Atlas, blocks: Iterable[str]) -> None:
+        self.places = np.zeros(atlas.size, bool)
+        for text in blocks:
+            if run := atlas.run(text):
+                self.places[slice(*run)] = True
+
+    def has(self, place: Ints) -> Bools:
+        """Say which places belong to it; an unknown one (negative) does not."""
+        found: Bools = self.places[place] & (place >= 0)
+        return found
 
 
 class Runs:

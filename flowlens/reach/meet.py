@@ -1,18 +1,19 @@
 """What one end does with its packets: groups, ACL both ways, route, and the interface itself."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from flowlens.reach import groups
-from flowlens.reach.account import LINK, Account
+from flowlens.reach.account import Account
 from flowlens.reach.acls import Acls, Decided
 from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import ALLOW, DENY, UNSURE, Bits, Bools
+from flowlens.reach.cuts import LINK
 from flowlens.reach.groups import DIRECT, NEVER, VAGUE, Far, Groups, Passed
-from flowlens.reach.keys import Runs
+from flowlens.reach.keys import Zone
 from flowlens.reach.notes import Notes
-from flowlens.reach.packets import ICMP, ICMP6, UDP, Packets, answer
+from flowlens.reach.packets import UDP, Packets
 from flowlens.reach.points import EPHEMERAL
 from flowlens.reach.routes import Routes
 from flowlens.reach.ways import (
@@ -27,7 +28,7 @@ from flowlens.reach.ways import (
     Ways,
 )
 
-__all__ = ["PERHAPS", "YES", "End", "Met", "packet"]
+__all__ = ["PERHAPS", "YES", "End", "Met"]
 
 NO, YES, PERHAPS = 0, 1, 2
 
@@ -65,8 +66,7 @@ class End:
         self.account = account
         self.routes, self.acls = Routes(account), Acls(account)
         self.ways, self.groups = Ways(account, self.routes), Groups(account)
-        atlas = account.atlas
-        self._link = Runs(atlas.size, [(0, *run) for text in LINK if (run := atlas.run(text))])
+        self._link = Zone(account.atlas, LINK)
         kinds = account.faces.kinds
         self._function, self._nat, self._classic = (
             np.array([kind == name for kind in kinds], bool)
@@ -82,10 +82,10 @@ class End:
         """
         nets, faces = self.account.networks, self.account.faces
         vpc, other = faces.vpc[packets.face], packets.other
-        link = self._link.has(np.zeros_like(other), other)
         ports = np.sort(np.stack([packets.port, packets.back]), axis=0)
         lease = np.logical_or.reduce([(ports[0] == n) & (ports[1] == n + 1) for n in (67, 546)])
-        sure = link | nets.exempt.has(vpc, other) | ((packets.protocol == UDP) & lease)
+        link = self._link.has(other) | nets.exempt.has(vpc, other)
+        sure = link | ((packets.protocol == UDP) & lease)
         blank = (low == 2) & ~np.isin(vpc, nets.named) | (low == 1) & ~np.isin(vpc, nets.split)
         there = nets.blocks.has(vpc, other) | ~nets.blocks.knows(vpc)
         held = faces.holders.at(vpc, other) >= 0
@@ -161,7 +161,7 @@ class End:
 
     def _peer(self, packets: Packets, way: Way) -> tuple[Ints, Ints]:
         """Return the VPC behind the peering over which packets come or go, and the link."""
-        vpcs, ways = self.account.networks.vpcs, self.ways
+        vpcs, ways, four = self.account.networks.vpcs, self.ways, self.account.atlas.four
         here = self.account.faces.vpc[packets.face]
         size, seats = len(packets), set(np.unique(here[here >= 0]).tolist())
         peer, link = np.full(size, -1, np.int64), np.full(size, NEVER, np.int64)
@@ -170,7 +170,7 @@ class End:
             for side, (mine, other) in enumerate((ends, ends[::-1])):
                 if mine not in seats:
                     continue
-                owner = np.full(size, n * 4 + (1 - side) * 2) + (packets.other >= self._four)
+                owner = np.full(size, n * 4 + (1 - side) * 2) + (packets.other >= four)
                 arrives = ~packets.out & ways.across.has(owner, packets.other)
                 sent = packets.out & (way.kind == PEERING) & (way.via == n) & (way.usable != DENY)
                 met = (here == mine) & (sent | arrives)
@@ -182,10 +182,6 @@ class End:
                 link[met & live] = NEVER if distant and regions else DIRECT
         unsure = (way.kind == PEERING) & (way.usable == UNSURE) & (peer < 0)
         return peer, np.where(unsure, groups.PERHAPS, link)
-
-    @property
-    def _four(self) -> int:
-        return self.account.atlas.four
 
     def _detour(self, packets: Packets, way: Way, face: Ints) -> Ints:
         """Say which packets come or go through a machine in between: no group is named then."""
@@ -220,7 +216,7 @@ class End:
         found = []
         for out in (True, False):
             first = np.where(packets.out == out, 0, EPHEMERAL)
-            mine = packet(packets, opening=packets.out == out)
+            mine = packets.sent(opening=packets.out == out)
             crosses = np.flatnonzero((inside != YES) & (mine.type != -2))
             told = self.acls.judge(
                 acl[crosses], mine.take(crosses), notes, out=out, first=first[crosses]
@@ -248,19 +244,3 @@ class End:
         notes.say("nobody can open a connection to a Lambda function", packets.row, function)
         notes.say("a NAT gateway drops what nobody behind it asked for", packets.row, nat)
         return np.where(function | nat, DENY, ALLOW).astype(np.uint8)
-
-
-def packet(packets: Packets, *, opening: Bools) -> Packets:
-    """Return the packets themselves, opening ones or answers, with the port they are sent to.
-
-    The type of an answer that nobody sends is -2.
-    """
-    typed = np.isin(packets.protocol, (ICMP, ICMP6))
-    kind = np.where(typed & ~opening, answer(packets.protocol, packets.type), packets.type)
-    code = np.where(opening | (kind < 0), packets.code, 0)
-    return replace(
-        packets,
-        port=np.where(opening, packets.port, packets.back),
-        type=np.where(typed, kind, -1),
-        code=np.where(~opening & (kind == -1), -1, code),
-    )

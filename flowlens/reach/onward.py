@@ -8,7 +8,7 @@ from flowlens.reach.account import Row
 from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import ALLOW, DENY, UNSURE, Bits, chain
 from flowlens.reach.keys import NOBODY
-from flowlens.reach.meet import End, Met, packet
+from flowlens.reach.meet import End, Met
 from flowlens.reach.notes import Notes
 from flowlens.reach.packets import ICMP, TCP, UDP, Packets
 from flowlens.reach.points import EPHEMERAL
@@ -153,10 +153,10 @@ def _acls(end: End, packets: Packets, here: tuple[Ints, Ints], notes: Notes) -> 
     outer = replace(packets, back=np.full(len(packets), -1))
     # The gateway's own port is any from 1024 on (user guide of VPC, "Ephemeral ports").
     crossings = (
-        (packet(behind, opening=asked), False, 0, apart),
-        (packet(outer, opening=asked), True, 0, asked),
-        (packet(outer, opening=told), False, EPHEMERAL, asked),
-        (packet(behind, opening=told), True, EPHEMERAL, apart),
+        (behind.sent(opening=asked), False, 0, apart),
+        (outer.sent(opening=asked), True, 0, asked),
+        (outer.sent(opening=told), False, EPHEMERAL, asked),
+        (behind.sent(opening=told), True, EPHEMERAL, apart),
     )
     found = [np.full(len(packets), ALLOW)]
     for each, out, first, crosses in crossings:
@@ -185,7 +185,7 @@ def _routed(end: End, nat: Row, chosen: Ints, packets: Packets, notes: Notes) ->
             bits[rows] = DENY
             notes.say(f"{name}: the route to {target} is a blackhole", asked.row)
         elif target.startswith("igw-"):
-            bits[rows] = end.ways.leave(nat, target, asked, notes)
+            bits[rows] = end.ways.internet.leave(nat, target, asked, notes)
         elif target.startswith(("pcx-", "vpce-")):
             notes.say(f"{name}: nat-onward-undocumented over {target}", asked.row)
         else:

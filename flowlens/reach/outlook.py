@@ -5,8 +5,8 @@ from typing import Any
 
 import polars as pl
 
-from flowlens.reach.account import PRIVATE, RESERVED
 from flowlens.reach.atlas import block
+from flowlens.reach.cuts import PRIVATE, RESERVED
 from flowlens.reach.schema import OUTLOOK
 from flowlens.reach.spans import Span, merged, size, within
 

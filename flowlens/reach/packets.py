@@ -44,6 +44,21 @@ class Packets:
         """Return the same connections as the interface at the other end meets them."""
         return replace(self, face=face, own=own, other=other, out=~self.out)
 
+    def sent(self, *, opening: Bools) -> "Packets":
+        """Return the packets themselves, opening ones or answers, with the port they are sent to.
+
+        The type of an answer that nobody sends is -2.
+        """
+        typed = np.isin(self.protocol, (ICMP, ICMP6))
+        kind = np.where(typed & ~opening, answer(self.protocol, self.type), self.type)
+        code = np.where(opening | (kind < 0), self.code, 0)
+        return replace(
+            self,
+            port=np.where(opening, self.port, self.back),
+            type=np.where(typed, kind, -1),
+            code=np.where(~opening & (kind == -1), -1, code),
+        )
+
     def __len__(self) -> int:
         return len(self.row)
 

@@ -44,8 +44,8 @@ class Lists:
 
     def span(self, name: str) -> list[str]:
         """Return the blocks in which the entries of a list must lie, whatever they are."""
-        family = self._families.get(name)
-        return [block for block, each in _EVERYTHING if family in (None, each)]
+        blocks = [block for block, family in _EVERYTHING if family == self._families.get(name)]
+        return blocks or [block for block, _ in _EVERYTHING]
 
 
 class Permits:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from flowlens.reach.account import Row
 from flowlens.reach.atlas import block
 from flowlens.reach.groups import Groups
-from flowlens.reach.rulebook import ANY, Rule, protocol
+from flowlens.reach.rulebook import ANY, Rule
 from flowlens.reach.spans import Span, merged, within
 
 __all__ = ["covered", "spans"]
@@ -29,7 +29,7 @@ def covered(
     """
     shapes: dict[str, list[_Shape]] = {}
     for row in rules:
-        shapes.setdefault(row["group_id"], []).append((row, _rule(row), spans(row, groups)))
+        shapes.setdefault(row["group_id"], []).append((row, Rule.of(row), spans(row, groups)))
     found: dict[str, list[str]] = {}
     for group, own in shapes.items():
         beside = [name for name in _beside(group, carriers) if name in shapes]
@@ -58,10 +58,6 @@ def _covers(wide: _Shape, narrow: _Shape, groups: Groups) -> bool:
     return _speaks(theirs, mine) and _reaches(row, other, here, there, groups)
 
 
-def _rule(row: Row) -> Rule:
-    return Rule.ported(protocol(row["protocol"]), (row["from_port"], row["to_port"]), (0, 0))
-
-
 def _speaks(wide: Rule, narrow: Rule) -> bool:
     """Say whether a rule has all protocols, ports, types and codes of another."""
     if wide.protocol in (narrow.protocol, ANY):
@@ -86,4 +82,8 @@ def _reaches(
         return within(mine, theirs) == mine
     keys = ("referenced_group", "prefix_list_id", "peering_id")
     named = row["referenced_group"] or row["prefix_list_id"]
-    return bool(named) and all(row[key] == other[key] for key in keys) and not groups.stale(other)
+    return (
+        bool(named)
+        and all(row[key] == other[key] for key in keys)
+        and not groups.permits.stale(other)
+    )

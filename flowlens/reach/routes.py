@@ -4,15 +4,15 @@ Semantics: user guide of VPC, "Route priority"; the longest prefix wins, except 
 route beats propagated ones, and equal prefixes go static, prefix list, propagated.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from flowlens.reach.account import PRIVATE, RESERVED, Account, Row
+from flowlens.reach.account import Account, Row
 from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import Bools
-from flowlens.reach.keys import NOBODY, SEVERAL, Runs, lookup, single
+from flowlens.reach.cuts import PRIVATE, RESERVED
+from flowlens.reach.keys import NOBODY, SEVERAL, Zone, lookup, single
 from flowlens.reach.notes import Notes
 from flowlens.reach.permits import Lists
 from flowlens.reach.rulebook import parts
@@ -67,12 +67,7 @@ class Routes:
         self._unread: dict[int, list[Row]] = {}
         for row in view.rows("routes"):
             self._add(self._index[row["route_table_id"]], row)
-        self._private = self._runs(PRIVATE)
-        self._reserved = self._runs(RESERVED)
-
-    def _runs(self, texts: Iterable[str]) -> Runs:
-        found = [(0, *run) for text in texts if (run := self._atlas.run(text))]
-        return Runs(self._atlas.size, found)
+        self._private, self._reserved = (Zone(self._atlas, each) for each in (PRIVATE, RESERVED))
 
     def _add(self, table: int, row: Row) -> None:
         name = row["cidr"]
@@ -124,7 +119,7 @@ class Routes:
             at = place[rows]
             chosen, local = self._painted(number)
             found[rows] = chosen[at]
-            never = self._reserved.has(np.zeros_like(at), at)
+            never = self._reserved.has(at)
             found[rows[never]] = NOWHERE
             for unread in self._unread.get(number, ()):
                 unsure = self._may(unread, at, chosen[at], local[at]) & ~never
@@ -179,7 +174,7 @@ class Routes:
                 may |= (place >= run[0]) & (place < run[1])
         target = row["target"] or ""
         if row["prefix_list_id"] in self._lists.public or self._gateway(target):
-            may &= ~self._private.has(np.zeros_like(place), place)
+            may &= ~self._private.has(place)
         if not target.startswith(_INNER) or self._gateway(target):
             may &= ~local
         sure = np.array([self._certain(n) for n in range(len(self.routes))], bool)

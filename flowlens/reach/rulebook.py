@@ -1,8 +1,9 @@
 """Rules as columns of numbers, and which of them fit which packets."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,11 @@ class Rule:
         if number in (TCP, UDP) and first >= 0:
             return cls(number, (first, every[1] if last < 0 else last), every, run)
         return cls(number, every, every, run)
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], run: tuple[int, int] = (0, 0)) -> "Rule":
+        """Return a rule of a security group as AWS describes it."""
+        return cls.ported(protocol(row["protocol"]), (row["from_port"], row["to_port"]), run)
 
 
 class Rulebook:

@@ -38,7 +38,6 @@ SEEN: dict[str, pl.DataType] = {
     "first_seen": TIME,
     "last_seen": TIME,
 }
-_KEY = ("interface_id", "direction", "src", "dst", "protocol", "src_port", "dst_port", "role")
 #: Fields of records that are read here, beside those of `TUPLE`.
 _WANTED: dict[str, pl.DataType] = {
     **dict.fromkeys(("srcaddr", "dstaddr", "action", "reject_reason"), pl.String()),

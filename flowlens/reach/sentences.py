@@ -14,6 +14,11 @@ __all__ = ["labels", "sentences"]
 
 SHOWN = 3  # rules in a sentence; `rules` has all
 MOMENT = "%Y-%m-%dT%H:%M:%SZ"
+_LAYERS = {
+    "sg": "the security groups",
+    "nacl_in": "the network ACL",
+    "nacl_out": "the network ACL",
+}
 _PASS = {"nacl_out": "out what leaves", "nacl_in": "in what enters"}
 
 
@@ -192,22 +197,7 @@ def _said() -> pl.Expr:
     """Say what was found out, case by case."""
     let, barred, first = pl.col("let"), pl.col("barred"), pl.col("first")
     reason = pl.col("reject_reason")
-    only = (
-        pl.col("layers")
-        .list.join(" or ")
-        .replace(
-            {
-                "sg": "the security groups",
-                "nacl_in": "the network ACL",
-                "nacl_out": "the network ACL",
-            }
-        )
-    )
-    named = (
-        pl.when(reason == "EC")
-        .then(pl.lit("encryption control refused it, says the log, and the inventory has none"))
-        .otherwise(pl.lit("Block Public Access refused it, says the log; its mode is not known"))
-    )
+    only = pl.col("layers").list.join(" or ").replace(_LAYERS)
     late = pl.when(over()).then(pl.lit(" if it did not come late")).otherwise(pl.lit(""))
     told = pl.when(pl.col("action") == "ACCEPT").then(let).otherwise(barred)
     cases = {
@@ -224,7 +214,9 @@ def _said() -> pl.Expr:
         .when(pl.col("action") == "ACCEPT")
         .then(pl.lit("drift, ") + barred)
         .otherwise(pl.lit("drift, ") + let),
-        "shut": named,
+        "shut": pl.when(reason == "EC")
+        .then(pl.lit("encryption control refused it, says the log, and the inventory has none"))
+        .otherwise(pl.lit("Block Public Access refused it, says the log; its mode is not known")),
         "likely": pl.format(
             "{} must have refused it{}, the rest lets it through; {}", only, late, first
         ),

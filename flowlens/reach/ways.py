@@ -1,7 +1,7 @@
 """Where a route leads: the kind of its target, and whether it takes the packet.
 
-Semantics: user guide of VPC, "Internet gateways", "NAT gateways", "Gateway endpoints", "Block
-public access"; peering guide. A refused packet here is still ACCEPT in the sender's flow log.
+Semantics: user guide of VPC, "NAT gateways", "Gateway endpoints"; peering guide. A refused packet
+here is still ACCEPT in the sender's flow log.
 """
 
 from collections.abc import Callable
@@ -10,36 +10,29 @@ from typing import ClassVar
 
 import numpy as np
 
-from flowlens.reach.account import NAT64, PRIVATE, Account, Row
+from flowlens.reach.account import Account, Row
 from flowlens.reach.atlas import Ints
 from flowlens.reach.bits import ALLOW, DENY, UNSURE, Bits, Bools
-from flowlens.reach.keys import Runs
+from flowlens.reach.cuts import NAT64
+from flowlens.reach.internet import Internet
+from flowlens.reach.keys import Runs, Zone
 from flowlens.reach.notes import Notes
 from flowlens.reach.packets import ICMP, ICMP6, TCP, Packets
-from flowlens.reach.public import Blocking
 from flowlens.reach.routes import NOWHERE, Route, Routes
 from flowlens.reach.rulebook import parts
 
-__all__ = ["KINDS", "Way", "Ways"]
+__all__ = ["Way", "Ways"]
 
-#: Kinds of targets; ``blind`` where the route itself is not known.
-KINDS = (
-    *("local", "peering", "internet", "nat", "egress only", "endpoint"),
-    *("balancer", "appliance", "transit", "nowhere", "blind"),
-)
-LOCAL, PEERING, INTERNET, NAT, EGRESS, ENDPOINT, BALANCER, APPLIANCE, TRANSIT, GONE, BLIND = range(
-    len(KINDS)
-)
+#: Kinds of targets: EGRESS is an egress-only internet gateway, BALANCER an endpoint of a Gateway
+#: Load Balancer, GONE no target at all, and BLIND stands where the route itself is not known.
+LOCAL, PEERING, INTERNET, NAT, EGRESS, ENDPOINT = range(6)
+BALANCER, APPLIANCE, TRANSIT, GONE, BLIND = range(6, 11)
 #: Ways that lead out of what the inventory shows.
 _TRANSIT = ("tgw-", "vgw-", "lgw-", "cagw-", "arn:")
 
 _NATS = "ec2.describe_nat_gateways"
 _ENDPOINTS = "ec2.describe_vpc_endpoints"
 _PEERINGS = "ec2.describe_vpc_peering_connections"
-_DOORS = {
-    "igw-": ("internet_gateways", "ec2.describe_internet_gateways"),
-    "eigw-": ("egress_only", "ec2.describe_egress_only_internet_gateways"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +72,15 @@ class Ways:
             )
             for n, row in enumerate(rows)
         }
-        self.blocking = Blocking(account)
+        self.internet = Internet(account)
         #: As which address the world meets what comes through a NAT gateway; unknown of several.
         self.seen = np.array([*map(self._seen, self.nats), -1], np.int64)
-        self.private = self._runs(0, PRIVATE)
-        self._translated = self._runs(0, (NAT64,))
+        self._translated = Zone(account.atlas, (NAT64,))
         self.across = Runs(self._atlas.size, self._across())
 
-    def _runs(self, owner: int, texts: tuple[str, ...]) -> Runs:
-        runs = [(owner, *run) for text in texts if (run := self._atlas.run(text))]
-        return Runs(self._atlas.size, runs)
-
     def _seen(self, nat: Row) -> int:
-        run = (
-            self._atlas.run(nat["public_addresses"][0])
-            if len(nat["public_addresses"]) == 1
-            else None
-        )
+        known = nat["public_addresses"]
+        run = self._atlas.run(known[0]) if len(known) == 1 else None
         return run[0] if run else -1
 
     def _across(self) -> list[tuple[int, int, int]]:
@@ -156,75 +141,17 @@ class Ways:
         notes.say(f"{target} is not known; {self._view.lack(call)}", packets.row)
         return None
 
-    def _attached(self, target: str, packets: Packets, notes: Notes) -> Bits:
-        """Say whether an internet gateway is attached to the interfaces' VPCs."""
-        table, call = _DOORS["igw-" if target.startswith("igw-") else "eigw-"]
-        found = [row for row in self._view.rows(table) if row["gateway_id"] == target]
-        if not found:
-            notes.say(f"{target} is not known; {self._view.lack(call)}", packets.row)
-            return np.full(len(packets), UNSURE)
-        vpcs = self._account.networks.vpcs
-        doors = [vpcs.get(name) for name in found[0]["vpcs"]]
-        there = np.isin(self._account.faces.vpc[packets.face], doors)
-        notes.say(f"{target} is not attached to the VPC", packets.row, ~there)
-        return np.where(there, ALLOW, DENY).astype(np.uint8)
-
     def _internet(self, target: str, way: Way, rows: Ints, packets: Packets, notes: Notes) -> None:
-        faces, row = self._account.faces, packets.row
-        four = packets.other < self._atlas.four
-        bits = self._attached(target, packets, notes)
-        private = self.private.has(np.zeros_like(packets.other), packets.other)
-        notes.say("an internet gateway takes no private destination", row, private)
-        bare = four & (packets.own >= 0) & (faces.mapped.at(packets.face, packets.own) < 0)
-        nat = np.array([kind == "nat_gateway" for kind in faces.kinds], bool)[packets.face]
-        # A NAT gateway's public addresses may be told by its own answer only.
-        guess = bare & nat & (not self._view.answered(_NATS))
-        bare &= ~guess
-        notes.say("the interface's address has no public one", row, bare)
-        notes.say(f"the address has no known public one; {self._view.lack(_NATS)}", row, guess)
-        shut = faces.shut[packets.face]
-        notes.say("the interface refuses the internet (DenyAllIgwTraffic)", row, shut)
-        bits = np.where(guess | (four & (packets.own < 0)), UNSURE, bits)
-        subnet, vpc = faces.subnet[packets.face], faces.vpc[packets.face]
-        mode = self.blocking.mode(subnet, vpc, row, notes)
-        blocked = self.blocking.refuses(mode, narrow=nat)
-        bits = np.where(mode < 0, UNSURE, bits)
         way.kind[rows] = INTERNET
-        way.usable[rows] = np.where(private | bare | shut | blocked, DENY, bits)
-        way.blocked[rows] = blocked
-
-    def leave(self, nat: Row, target: str, packets: Packets, notes: Notes) -> Bits:
-        """Say whether an internet gateway takes what a NAT gateway sends on."""
-        name, row, other = nat["nat_gateway_id"], packets.row, packets.other
-        private = self.private.has(np.zeros_like(other), other)
-        notes.say(f"{name}: an internet gateway takes no private destination", row, private)
-        bare = nat["connectivity"] == "private" or not nat["public_addresses"]
-        if bare:
-            notes.say(f"{name} has no public address", row)
-        nets = self._account.networks
-        subnet = np.full(len(packets), nets.subnets.get(nat["subnet_id"]))
-        vpc = np.full(len(packets), nets.vpcs.get(nat["vpc_id"]))
-        mode = self.blocking.mode(subnet, vpc, row, notes)
-        blocked = self.blocking.refuses(mode, narrow=np.ones(len(packets), bool))
-        bits = np.where(mode < 0, UNSURE, self._attached(target, packets, notes))
-        return np.where(private | blocked | bare, DENY, bits).astype(np.uint8)
+        way.usable[rows], way.blocked[rows] = self.internet.through(target, packets, notes)
 
     def _only_out(self, target: str, way: Way, rows: Ints, packets: Packets, notes: Notes) -> None:
-        faces = self._account.faces
-        fit = packets.out & (packets.other >= self._atlas.four)
-        notes.say("an egress-only gateway lets nobody in and takes IPv6 only", packets.row, ~fit)
-        subnet, vpc = faces.subnet[packets.face], faces.vpc[packets.face]
-        mode = self.blocking.mode(subnet, vpc, packets.row, notes)
-        blocked = self.blocking.refuses(mode, narrow=np.ones(len(packets), bool))
-        bits = np.where(mode < 0, UNSURE, self._attached(target, packets, notes))
         way.kind[rows] = EGRESS
-        way.usable[rows] = np.where(~fit | blocked, DENY, bits)
-        way.blocked[rows] = blocked
+        way.usable[rows], way.blocked[rows] = self.internet.outward(target, packets, notes)
 
     def _translate(self, target: str, way: Way, rows: Ints, packets: Packets, notes: Notes) -> None:
         way.kind[rows] = NAT
-        other = packets.other
-        plain = (other < self._atlas.four) | self._translated.has(np.zeros_like(other), other)
+        plain = (packets.other < self._atlas.four) | self._translated.has(packets.other)
         fit = plain & packets.out
         notes.say("a NAT gateway lets nobody in and takes no other IPv6", packets.row, ~fit)
         found = self._row(self.nats, target, _NATS, packets, notes)

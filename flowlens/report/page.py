@@ -15,9 +15,10 @@ from markupsafe import Markup
 
 from flowlens.report.cards import cards
 from flowlens.report.facts import Facts
+from flowlens.report.grid import STEPS, Table
 from flowlens.report.method import coverage, method
 from flowlens.report.picture import Styles, inline
-from flowlens.report.tables import STEPS, Table, tables
+from flowlens.report.tables import tables
 from flowlens.report.verdict import verdict
 
 __all__ = ["CARDS", "PACKED", "ROWS", "page"]

@@ -6,10 +6,7 @@ import polars as pl
 
 from flowlens.destinations.paths import private
 
-__all__ = ["OUTSIDE", "STATES", "crowd", "shape"]
-
-#: What an edge is, worst first.
-STATES = ("unexpected", "unknown", "expected")
+__all__ = ["OUTSIDE", "crowd", "shape", "subject"]
 
 #: Traffic to these kinds of destination left the network; the others stay in it.
 OUTSIDE = ("aws", "named", "domain", "network", "address")
@@ -48,6 +45,11 @@ def shape(edges: pl.DataFrame) -> pl.DataFrame:
         state=state,
         outside=pl.col("destination_kind").is_in(OUTSIDE).fill_null(value=True),
     ).sort(*plain, nulls_last=True)
+
+
+def subject() -> pl.Expr:
+    """Return who a finding is about: the owners, or the client; null where it is nobody."""
+    return pl.coalesce(pl.col("owner").list.join("\x1f"), "client")
 
 
 def crowd(owners: Sequence[str] | None, client: str | None) -> str:

@@ -8,23 +8,14 @@ from typing import Any
 import polars as pl
 
 from flowlens.report.facts import Facts
+from flowlens.report.shape import subject
+from flowlens.report.strip import Number, numbers
 from flowlens.words import moment, noun, share, size
 
-__all__ = ["Number", "Verdict", "verdict"]
-
+__all__ = ["Verdict", "verdict"]
 
 #: How sure an orientation is, in words.
 ROLES = {"certain": "certain", "likely": "likely", "guess": "a guess"}
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number of the strip: value, what it counts, a note, and whether it is bad news."""
-
-    value: str
-    label: str
-    note: str
-    bad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +50,7 @@ def verdict(
         bad=bad,
         text=_text(edges, findings, facts),
         sure=_sure(edges, told, facts),
-        numbers=_numbers(edges, findings, told),
+        numbers=numbers(edges, findings, told),
     )
 
 
@@ -67,7 +58,7 @@ def _headline(edges: pl.DataFrame, findings: pl.DataFrame, facts: Facts) -> tupl
     """Return the headline in two parts, and whether it is bad news."""
     if edges.is_empty():
         return "Nothing to judge", ": no flow record was read.", False
-    told = findings.filter(_subject().is_not_null())  # what the logs lost is about nobody
+    told = findings.filter(subject().is_not_null())  # what the logs lost is about nobody
     places = edges.filter(pl.col("state") == "unexpected")["destination"].n_unique()
     if places and not told.is_empty():
         strong = noun(places, "unexpected destination")
@@ -84,15 +75,10 @@ def _headline(edges: pl.DataFrame, findings: pl.DataFrame, facts: Facts) -> tupl
     return "Nothing unexpected", f": {workloads} kept to {where} that {_yardstick(facts)}.", False
 
 
-def _subject() -> pl.Expr:
-    """Return who a finding is about: the owners, or the client; null where it is nobody."""
-    return pl.coalesce(pl.col("owner").list.join("\x1f"), "client")
-
-
 def _reachers(findings: pl.DataFrame) -> str:
     """Return how many workloads, shared interfaces and unknown addresses findings are about."""
     size = pl.col("owner").list.len().fill_null(0)
-    found = findings.select(key=_subject(), size=size).unique()
+    found = findings.select(key=subject(), size=size).unique()
     counts = (
         (found.filter(pl.col("size") == 1).height, "workload", "workloads"),
         (found.filter(pl.col("size") > 1).height, "shared interface", "shared interfaces"),
@@ -198,58 +184,6 @@ def _scope(told: Mapping[str, Any], facts: Facts) -> str:
 def _day(iso: str | None) -> str:
     """Return an ISO time to the minute."""
     return iso[:16].replace("T", " ") if iso else "unknown"
-
-
-def _numbers(
-    edges: pl.DataFrame, findings: pl.DataFrame, told: Mapping[str, Any]
-) -> tuple[Number, ...]:
-    """Return the strip of four numbers."""
-    judged = not edges.filter(pl.col("state") != "unknown").is_empty()
-    flagged = findings.select(_subject().drop_nulls().n_unique()).item()
-    levels = findings.group_by("severity").len().rows()
-    severities = dict(levels)
-    order = ("critical", "high", "medium", "low", "info")
-    found = ", ".join(f"{severities[level]} {level}" for level in order if level in severities)
-    ours = edges.filter("ours")
-    shared = ours.filter(pl.col("candidates") > 1)["key"].n_unique()
-    nobody = ours.filter(pl.col("candidates") == 0)["key"].n_unique()
-    kinds = [f"{n:,} {word}" for n, word in ((shared, "shared"), (nobody, "unknown")) if n]
-    addresses = noun(edges["server"].n_unique(), "address", "addresses")
-    return (
-        Number(str(findings.height) if judged or findings.height else "?",
-               "finding" if findings.height == 1 else "findings",
-               found or ("none in this window" if judged else "nothing to judge by"),
-               bad=findings.height > 0),
-        Number(f"{ours['key'].n_unique():,}", "workloads",
-               " · ".join([f"{flagged:,} with findings", *kinds])),
-        Number(f"{edges['destination'].n_unique():,}", "destinations",
-               f"{addresses} · {size(_sent(edges))} sent"),
-        _complete(told),
-    )  # fmt: skip
-
-
-def _complete(told: Mapping[str, Any]) -> Number:
-    """Return the number that says how complete the data is."""
-    usable, lines = told.get("usable"), told.get("lines") or 0
-    if usable is None:
-        return Number("?", "of lines usable", "completeness unknown")
-    skips = sum(window["lines"] for window in told["skipped"])
-    notes = []
-    if told["rejects"]:
-        notes.append(f"{told['rejects']:,} unreadable")
-    if skips:
-        notes.append(f"{skips:,} SKIPDATA")
-    if told["lost"]:
-        notes.append(f"{noun(len(told['lost']), 'object')} cut short")
-    if told["gaps"]:
-        notes.append(noun(len(told["gaps"]), "gap"))
-    note = " · ".join(notes) or f"all of {lines:,}, no gap"
-    return Number(
-        share(usable * lines, lines),
-        "of lines usable",
-        note,
-        bad=usable < 0.99 or bool(told["lost"]),
-    )
 
 
 def _sent(edges: pl.DataFrame) -> int:

@@ -1,8 +1,5 @@
 """The may map: what may our workloads reach, and what of it do they use?"""
 
-from dataclasses import dataclass, field
-from typing import Any
-
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,43 +7,16 @@ from matplotlib.figure import Figure
 from flowlens_graphs import style
 from flowlens_graphs.draw import curve, heading, line, mark, page, put
 from flowlens_graphs.layout import BREADTH, DOT, FOOT, HEAD, LABEL, LEFT, LOW, MARK, TOP, spread
-from flowlens_graphs.may import named, needed, spoken, target
+from flowlens_graphs.may import needed
+from flowlens_graphs.places import HEADINGS, Place, budget, lines, listed
 from flowlens_graphs.style import COLOURS, INK, MARKERS, MUTED, SMALL
 from flowlens_graphs.words import counted, si
 
 __all__ = ["may_map"]
 
 TITLE = "What may our workloads reach?"
-#: How far ways lead, the farthest first -> the class whose colour and shape they have.
-HEADINGS = {
-    "The internet, straight": ("unexpected", ("internet gateway",)),
-    "The internet, behind NAT": ("rest", ("nat",)),
-    "Other networks": ("known", ()),
-    "Endpoints of services": ("aws", ("interface endpoint", "gateway endpoint")),
-    "Inside the VPC": ("inside", ("local",)),
-}
-#: Ways that are no destination of anybody's choice.
-APART = ("none", "hypervisor")
-ROWS, SENDERS, PITCH = 30, 24, 15.0
+PITCH = 15.0
 WORKLOADS, PORTS, SENT = 640.0, 750.0, BREADTH - style.MARGIN
-
-
-@dataclass(slots=True)
-class Place:
-    """A row on the right: a range that may be reached."""
-
-    label: str
-    group: str
-    senders: dict[str, int] = field(default_factory=dict)  # sender -> bytes sent
-    ports: dict[str, None] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
-
-    def add(self, other: "Place") -> None:
-        """Take in another row."""
-        for name, sent in other.senders.items():
-            self.senders[name] = self.senders.get(name, 0) + sent
-        self.ports |= other.ports
-        self.used |= other.used
 
 
 def may_map(rows: pl.DataFrame) -> Figure:
@@ -67,7 +37,7 @@ def may_map(rows: pl.DataFrame) -> Figure:
     """
     told = needed(rows).to_dicts()
     measured = "bytes_out" in rows.columns
-    places, senders = _budget(_places(told), ROWS), _senders(told)
+    places, senders = budget(listed(told)), lines(told)
     heights, tops, bottom = _heights(places)
     bottom = max(bottom, TOP + LOW, TOP + HEAD + PITCH * len(senders))
     figure, axes = page(BREADTH, bottom + FOOT, "may")
@@ -94,62 +64,6 @@ def summary(places: list[Place], senders: dict[str, str], *, measured: bool) -> 
     links = sum(len(each.senders) for each in places)
     used = sum(len(each.used) for each in places)
     return f"{text}; {used:,} of {counted(links, 'line')} below were used."
-
-
-def _group(way: str | None) -> str:
-    for name, (_, ways) in HEADINGS.items():
-        if way in ways:
-            return name
-    return "Other networks"
-
-
-def _places(rows: list[dict[str, Any]]) -> list[Place]:
-    found: dict[tuple[str, str], Place] = {}
-    for row in rows:
-        label = target(row)
-        if label is None or row["way"] in APART:
-            continue
-        group, name = _group(row["way"]), named(row)
-        place = found.setdefault((group, label), Place(label, group))
-        sent = row.get("bytes_out") or 0
-        place.senders[name] = place.senders.get(name, 0) + sent
-        place.ports[spoken(row)] = None
-        if sent or row.get("conversations"):
-            place.used.add(name)
-    order = list(HEADINGS)
-    return sorted(
-        found.values(),
-        key=lambda each: (order.index(each.group), -len(each.senders), each.label),
-    )
-
-
-def _budget(places: list[Place], most: int) -> list[Place]:
-    """Return at most so many rows: the last of each class become one."""
-    if len(places) <= most:
-        return places
-    groups = list(dict.fromkeys(each.group for each in places))
-    room = max(1, most // len(groups))
-    found: list[Place] = []
-    for group in groups:
-        mine = [each for each in places if each.group == group]
-        keep = mine if len(mine) <= room else mine[: room - 1]
-        rest = mine[len(keep) :]
-        found += keep
-        if rest:
-            one = Place(f"{counted(len(rest), 'further range')}", group)
-            for each in rest:
-                one.add(each)
-            found.append(one)
-    return found
-
-
-def _senders(rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Return workloads and the rows on the left on which they stand: beyond a number, one."""
-    names = sorted({named(row) for row in rows})
-    if len(names) <= SENDERS:
-        return {name: name for name in names}
-    rest = f"{len(names) - SENDERS + 1:,} further workloads"
-    return {name: name if n < SENDERS - 1 else rest for n, name in enumerate(names)}
 
 
 def _heights(places: list[Place]) -> tuple[list[float], dict[str, float], float]:

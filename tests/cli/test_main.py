@@ -9,7 +9,7 @@ import pytest
 
 from flowlens.cli import help as pages
 from flowlens.cli import main
-from flowlens.cli.app import VERBS
+from flowlens.cli.verbs import VERBS
 
 
 def spawn(*args: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -123,6 +123,19 @@ def test_wrong_use(args: list[str], why: str, capsys: pytest.CaptureFixture[str]
     assert len(told.err.splitlines()) == 1
     assert why in told.err
     assert "--help" in told.err
+
+
+@pytest.mark.parametrize("given", ["yesterday", "99999999999999999999"])
+def test_wrong_present(
+    given: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong SOURCE_DATE_EPOCH is wrong use, named in one line."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", given)
+    assert main(["allowlist", "check", expected]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        f"flowlens: SOURCE_DATE_EPOCH={given!r} is no time; expected seconds since 1970"
+    ]
 
 
 def test_module_and_lazy_names() -> None:

@@ -10,8 +10,9 @@ from flowlens.findings import Context, findings
 from flowlens.findings.brute import brute_force
 from flowlens.findings.lateral import lateral
 from flowlens.findings.outsiders import probed
+from flowlens.findings.probes import chance
 from flowlens.findings.regions import regions
-from flowlens.findings.scans import chance, scans
+from flowlens.findings.scans import scans
 from flowlens.findings.silence import silence
 from flowlens.tables import COVERAGE, FINDINGS, empty
 from tests.findings.cases import AFAR, DOOR, LOGIN, NO, OUTER, S3, SSH, YES, knock

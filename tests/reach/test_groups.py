@@ -159,6 +159,13 @@ def test_s28_s29_an_unread_prefix_list_is_unknown(world: World) -> None:
     assert sgs(world, listed, to="2600::1")[0] == "deny"  # the list is of IPv4
 
 
+def test_an_unread_prefix_list_of_a_strange_family_may_hold_anything(world: World) -> None:
+    """A family that is not AWS's word says nothing about what an unread list holds."""
+    world.calls["get_managed_prefix_list_entries"].pop("pl-own")
+    world.calls["describe_managed_prefix_lists"]["PrefixLists"][1]["AddressFamily"] = "ipv4"
+    assert sgs(world, rule("sgr-1", "sg-a", PrefixListId="pl-own")) == ("unknown", [])
+
+
 def test_s31_s34_s35_references_are_private_addresses(world: World) -> None:
     """A rule that names a group fits primary, secondary, IPv6 and delegated addresses of it."""
     far = world.face("eni-b")

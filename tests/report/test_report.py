@@ -18,6 +18,7 @@ from flowlens.report import Facts, render, write
 from flowlens.report.page import PACKED, ROWS, lean
 from flowlens.report.picture import Styles, inline
 from flowlens.report.shape import crowd, shape
+from flowlens.report.strip import numbers
 from flowlens.tables import COVERAGE, EDGES, FINDINGS, empty
 from flowlens.words import size
 
@@ -206,6 +207,14 @@ def test_headline(network: Network) -> None:
     assert words in text
     assert "How sure:" in text
     assert "123456789012 · us-east-1 · s3://acme-flow-logs/AWSLogs/ · 2026-11-16" in text
+
+
+def test_one(network: Network) -> None:
+    """The strip counts one workload and one destination in the singular."""
+    case = network(10)
+    found = numbers(shape(case["edges"].head(1)), empty(FINDINGS), case["coverage"])
+    counts = [("0", "findings"), ("1", "workload"), ("1", "destination")]
+    assert [(each.value, each.label) for each in found[:3]] == counts
 
 
 def test_unknown(network: Network) -> None:

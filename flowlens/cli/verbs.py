@@ -7,46 +7,19 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from flowlens.cli import help as pages
-from flowlens.cli.options import Asking, Grounds, Reading, Src, Srcs, Writing, spread
+from flowlens.cli.options import Asking, File, Folder, Grounds, Reading, Src, Srcs, Writing
 
-__all__ = ["VERBS", "app"]
+__all__ = ["VERBS"]
 
 Level = Literal["info", "low", "medium", "high", "critical"]
-Folder = Annotated[
-    Path, typer.Option("--output", "-o", metavar="DIR", help="The folder for the results.")
-]
-File = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")]
 FAILED = 10
 
 #: Verb -> its function; none for the one that has verbs of its own.
 VERBS: dict[str, Callable[..., Any] | None] = {"allowlist": None}
 
 
-def app(*verbs: str) -> typer.Typer:
-    """Return the command line with some of the verbs.
-
-    A verb's options take Typer milliseconds to make, so a run that names its verb makes no other.
-    """
-    made = typer.Typer(
-        rich_markup_mode=None,
-        pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
-    )
-    made.callback()(lambda: None)  # one verb stays a verb
-    for name in verbs:
-        function = VERBS[name]
-        if function is None:
-            from flowlens.cli.allowlist import allowlist
-
-            made.add_typer(allowlist, name=name)
-        else:
-            made.command(name, epilog=f"Example: {pages.example(name)}")(spread(function))
-    return made
-
-
 def verb(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Make a function a verb of its name, with its example in the help."""
+    """Make a function a verb of its name."""
     VERBS[function.__name__] = function
     return function
 
@@ -71,35 +44,29 @@ def report(src: Src, reading: Reading, grounds: Grounds, output: Folder) -> None
 @verb
 def records(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
     """Print typed flow-log records, whatever the delivery was."""
-    from flowlens.cli.pipeline import Job, emit
+    from flowlens.cli.pipeline import Job, show
 
     # Every verb takes the common options, so that a command can be changed by its verb alone.
     job = Job(src, reading, grounds, writing)
-    (frame,) = job.redacted(job.records(some=True))
-    emit(job, frame, "records")
-    job.close()
+    show(job, job.records(some=True), "records")
 
 
 @verb
 def conversations(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
     """Print who talked to whom, each conversation counted once."""
-    from flowlens.cli.pipeline import Job, emit
+    from flowlens.cli.pipeline import Job, show
 
     job = Job(src, reading, grounds, writing)
-    (frame,) = job.redacted(job.kept(job.conversations()))
-    emit(job, frame, "conversations")
-    job.close()
+    show(job, job.kept(job.conversations()), "conversations")
 
 
 @verb
 def edges(src: Src, reading: Reading, grounds: Grounds, writing: Writing) -> None:
     """Print conversations with their owners, destinations, names and verdicts."""
-    from flowlens.cli.pipeline import Job, emit
+    from flowlens.cli.pipeline import Job, show
 
     job = Job(src, reading, grounds, writing)
-    (frame,) = job.redacted(job.kept(job.edges()))
-    emit(job, frame, "edges")
-    job.close()
+    show(job, job.kept(job.edges()), "edges")
 
 
 @verb
@@ -114,10 +81,12 @@ def top(  # the dimension comes first, as in "top destinations of these logs"
     ] = "bytes",
 ) -> None:
     """Rank destinations, functions, ports, names …, the heaviest first."""
-    from flowlens.cli.pipeline import Job, emit, ranked
+    from flowlens.cli.pipeline import Job, emit
+    from flowlens.top import top as rank
 
     job = Job(src, reading, grounds, writing)
-    emit(job, ranked(job, dimension, by), "top")
+    (frame,) = job.redacted(job.kept(job.edges()))
+    emit(job, rank(frame, dimension, by), "top")
     job.close()
 
 
@@ -132,12 +101,12 @@ def findings(
     ] = None,
 ) -> int:
     """Print what an investigator must see, worst first, each with its evidence."""
-    from flowlens.cli.findings import print_findings
+    from flowlens.cli.findings import answer, severe
     from flowlens.cli.pipeline import Job
 
     job = Job(src, reading, grounds, writing, table="findings")
-    found = print_findings(job)
-    return FAILED if fail_on and job.severe(found, fail_on) else 0
+    found = answer(job)
+    return FAILED if fail_on and severe(found, fail_on) else 0
 
 
 @verb
