@@ -4,6 +4,7 @@ import gzip
 import io
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -46,6 +47,7 @@ def whole(batches: Sequence[Batch]) -> tuple[pl.DataFrame, pl.DataFrame, pl.Data
     )
 
 
+@cache  # a strategy that is new at each draw takes as long as the parser
 def cells(name: str) -> st.SearchStrategy[tuple[str, object]]:
     """Well-formed values of a field: (as written, as read)."""
     dtype = SCHEMA.get(name, pl.String())
