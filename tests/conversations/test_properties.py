@@ -45,7 +45,7 @@ SCHEMA: dict[str, pl.DataType] = {
     "end": pl.Datetime("ms", "UTC"),
     "tcp_flags": pl.UInt8(),
 }
-quick = settings(max_examples=examples(16), deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=examples(14), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def frame(table: list[dict[str, Any]]) -> pl.LazyFrame:
@@ -54,7 +54,7 @@ def frame(table: list[dict[str, Any]]) -> pl.LazyFrame:
     return pl.LazyFrame(columns, schema={name: SCHEMA.get(name, pl.String()) for name in names})
 
 
-@settings(quick, max_examples=examples(25))
+@settings(quick, max_examples=examples(20))
 @given(
     table=rows,
     random=st.none() | st.randoms(use_true_random=False),

@@ -298,7 +298,7 @@ values = st.recursive(
     st.integers(0, 900),
     st.binary(max_size=4),
 )
-@settings(max_examples=examples(35), deadline=None, derandomize=True)
+@settings(max_examples=examples(25), deadline=None, derandomize=True)
 def test_odd_events_are_accounted_for(odd: dict[str, Any], at: int, new: bytes) -> None:
     """Whatever an attribute holds and whatever bytes are changed, rows add up."""
     text = "\n".join(json.dumps(e) for e in (INGRESS | odd, EGRESS)).encode()
