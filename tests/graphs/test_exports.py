@@ -57,9 +57,9 @@ def test_same_bytes_in_another_process(made: Callable[[int], pl.DataFrame], tmp_
     )
     suffixes = (".graphml", ".gexf", ".svg")
     seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    paths = [tmp_path / f"there{suffix}" for suffix in suffixes]
     subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "edges.parquet"]
-        + [tmp_path / f"there{suffix}" for suffix in suffixes],
+        [sys.executable, "-c", code, tmp_path / "edges.parquet", *paths],
         env={**os.environ, "PYTHONHASHSEED": seed},
         check=True,
     )
