@@ -16,6 +16,7 @@ from flowlens.records import Ledger, scan_records
 from flowlens_parsers.batch import Clause
 from flowlens_parsers.fields import SCHEMA
 from flowlens_parsers.search import COMPILED, plain, prepare, swift
+from tests.examples import examples
 
 T = 1_784_000_000
 V2 = (
@@ -110,7 +111,7 @@ FILTERS = st.recursive(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=list(HealthCheck))
 @given(TEXTS, FILTERS, st.sampled_from([V2, V2, SHORT, FILLER]), st.booleans(), st.floats(0, 1))
 def test_passing_over_lines_changes_no_record(
     text: bytes, where: str, first: str, pack: bool, at: float

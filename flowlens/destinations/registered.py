@@ -1,6 +1,12 @@
 """The registered domain of a name: what somebody owns, one label below a public suffix."""
 
+from functools import cache
+from typing import TYPE_CHECKING
+
 import polars as pl
+
+if TYPE_CHECKING:
+    from publicsuffixlist import PublicSuffixList
 
 __all__ = ["registered"]
 
@@ -23,10 +29,15 @@ def registered(names: pl.Series) -> pl.Series:
     >>> registered(pl.Series(names)).to_list()
     ['example.co.uk', 'me.github.io', 'bucket.s3.amazonaws.com', None]
     """
-    from publicsuffixlist import PublicSuffixList
-
-    known = PublicSuffixList()
     distinct = names.drop_nulls().unique()
-    found = [known.privatesuffix(name.lower()) for name in distinct]
+    found = [_suffixes().privatesuffix(name.lower()) for name in distinct]
     owned = pl.Series(found, dtype=pl.String)
     return names.replace_strict(distinct, owned, default=None, return_dtype=pl.String)
+
+
+@cache
+def _suffixes() -> "PublicSuffixList":
+    """Return the list, once: to read its ten thousand lines takes a fifth of a second."""
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()

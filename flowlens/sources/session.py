@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import boto3
 import botocore.exceptions
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -19,6 +21,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
 )
+from botocore.loaders import Loader, create_loader
 
 from flowlens.errors import AccessError, FlowlensError, InputError
 from flowlens.sources.base import Aws
@@ -78,12 +81,23 @@ def session(aws: Aws) -> boto3.Session:
     Raises:
         AccessError: The profile does not exist.
     """
+    core = botocore.session.Session(profile=aws.profile)
     try:
-        return boto3.Session(profile_name=aws.profile, region_name=aws.region)
+        core.register_component("data_loader", _models(core.get_config_variable("data_path")))
+        return boto3.Session(botocore_session=core, region_name=aws.region)
     except ProfileNotFound as error:
         known = ", ".join(boto3.Session().available_profiles) or "none"
         msg = f"AWS profile {aws.profile or 'of AWS_PROFILE'!r} not found; profiles here: {known}"
         raise AccessError(msg) from error
+
+
+@cache
+def _models(path: str | None) -> Loader:
+    """Return what reads the models of services; all sessions share what was read.
+
+    A client of S3 takes a fifth of a second with models of its own, 40 ms with shared ones.
+    """
+    return create_loader(path)
 
 
 def client(service: str, aws: Aws) -> Any:

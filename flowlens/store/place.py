@@ -15,6 +15,7 @@ from flowlens.store.files import scan
 from flowlens.store.schema import TABLES, kept
 
 if TYPE_CHECKING:
+    import boto3
     import pyarrow as pa
     from deltalake import DeltaTable
 
@@ -50,7 +51,12 @@ class Store:
 
     def options(self) -> dict[str, str]:
         """Return what Delta and Polars need to reach S3, with the credentials boto3 finds."""
-        return _options(self.aws) if _remote(self.root) else {}
+        return _options(self.aws, self._session()) if _remote(self.root) else {}
+
+    def _session(self) -> "boto3.Session":
+        from flowlens.sources.session import session
+
+        return session(self.aws)
 
     def open(self, table: str) -> "DeltaTable":
         """Return the newest state of a table.
@@ -123,12 +129,21 @@ class Store:
 class Held(Store):
     """A store whose tables one run holds open: each is read once, then only what came after.
 
-    A table that was opened goes on with those opened later, so threads must not share it.
+    A table that was opened goes on with those opened later, so threads must not share it. The
+    session is one for the run, too; it renews credentials that end.
     """
 
     tables: dict[str, "DeltaTable"] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    sessions: "list[boto3.Session]" = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+
+    def _session(self) -> "boto3.Session":
+        if not self.sessions:
+            self.sessions.append(Store._session(self))
+        return self.sessions[0]
 
     def open(self, table: str) -> "DeltaTable":
         """Return the newest state of a table, also where it is held already."""
@@ -203,10 +218,7 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _options(aws: Aws) -> dict[str, str]:
-    from flowlens.sources.session import session
-
-    found: Any = session(aws)
+def _options(aws: Aws, found: "boto3.Session") -> dict[str, str]:
     options = {
         # A commit is a PUT with If-None-Match, which S3 refuses if the version is there already.
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html

@@ -162,7 +162,7 @@ def test_unknown_name() -> None:
 def long(tmp_path: Path) -> Path:
     line = "2 1 eni-0a 10.0.1.5 10.0.9.9 40000 22 6 1 40 1795258800 1795258860 ACCEPT OK\n"
     path = tmp_path / "long.log"
-    path.write_text(line * 200_000)
+    path.write_text(line * 30_000)  # many times what a pipe holds
     return path
 
 

@@ -17,6 +17,7 @@ from flowlens.conversations.rows import VIEW, framed
 from flowlens.conversations.shelf import Shelf
 from flowlens.conversations.spool import Spool
 from flowlens.records import Ledger, scan_records, scanned
+from tests.examples import examples
 
 START = 1_763_722_800  # 2025-11-21 11:00
 PLACE = "123456789010_vpcflowlogs_us-east-1_fl-0a1b2c3d4e5f60718"
@@ -82,7 +83,7 @@ def table(text: str) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(14), deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     texts=st.lists(logs(), min_size=1, max_size=3),
     until=st.sampled_from([None, 60, 60.5, 3_600]),

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlens.destinations.prefixes import covering, longest, number
+from tests.examples import examples
 
 # Few bits are free, so that prefixes nest and addresses hit them.
 FOUR = st.integers(0, 255).map(lambda n: int(IPv4Address("10.0.0.0")) + n)
@@ -29,7 +30,7 @@ PREFIXES = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(addresses=ADDRESSES, prefixes=PREFIXES)
 def test_covering_equals_the_plain_loop(
     addresses: list[IPv4Address | IPv6Address], prefixes: list[IPv4Network | IPv6Network]
@@ -41,7 +42,7 @@ def test_covering_equals_the_plain_loop(
     assert sorted(found.rows()) == sorted(expected)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(addresses=ADDRESSES, prefixes=PREFIXES)
 def test_longest_equals_the_plain_loop(
     addresses: list[IPv4Address | IPv6Address], prefixes: list[IPv4Network | IPv6Network]
@@ -54,7 +55,7 @@ def test_longest_equals_the_plain_loop(
         assert found.get(str(address)) == (max(holding)[1] if holding else None)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(address=st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
 def test_number_equals_the_integer(address: IPv4Address | IPv6Address) -> None:
     """An address becomes the integer that Python gives it, whatever its zeros are."""

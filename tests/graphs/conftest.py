@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -172,5 +173,5 @@ def table(found: list[Row]) -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def made() -> Callable[[int], pl.DataFrame]:
-    """The maker of edge tables."""
-    return edges
+    """The maker of edge tables; each is made once."""
+    return cache(edges)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flowlens_graphs.frame import CLASSES
 from flowlens_graphs.rows import DESTINATIONS, SOURCES, Rows, rows
+from tests.examples import examples
 
 SUMS = ("bytes_out", "records", "conversations")
 KINDS = ("inside", "endpoint", "aws", "named", "domain", "network", "address", None)
@@ -62,7 +63,7 @@ edge = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(25))
 @given(st.lists(edge, max_size=60), st.integers(10, 30), st.integers(1, 24))
 def test_totals(found: list[dict[str, Any]], budget: int, left: int) -> None:
     """Whatever is grouped, opened or merged, no byte, record or conversation is lost or doubled."""

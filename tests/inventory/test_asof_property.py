@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from flowlens.inventory import Capture, Inventory, own
 from flowlens.tables import TIME
+from tests.examples import examples
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 ADDRESSES = ("10.0.0.1", "10.0.0.2")
@@ -62,7 +63,7 @@ def expected(shots: list[Shot], address: str, start: float, end: float) -> str |
     return next(iter(sure)) if len(possible) == 1 and sure else "unknown"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(18), deadline=None)
 @given(shots=SHOTS, spans=SPANS, order=st.randoms(use_true_random=False))
 def test_own_agrees_with_the_rule_said_slowly(shots: list[Shot], spans: Any, order: Any) -> None:
     """Any history, accounts and spans: the joins answer what a plain loop does, in any order."""

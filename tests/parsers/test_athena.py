@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlens_parsers import Batch, peek, read
+from tests.examples import examples
 
 
 def whole(text: str | bytes) -> Batch:
@@ -151,7 +152,7 @@ values = st.text(st.characters(exclude_categories=["C", "Z"]), max_size=6)
 
 
 @given(st.lists(st.tuples(values, st.integers(0, 65535)), max_size=20), st.booleans())
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=examples(40), deadline=None, derandomize=True)
 def test_what_csv_writes_is_read(rows: list[tuple[str, int]], quoted: bool) -> None:
     """Any text in an unknown column survives, whatever quoting it needs."""
     out = io.StringIO()
@@ -168,7 +169,7 @@ pieces = st.sampled_from([b"\n", b",", b'"', b'""', b"\r", b"10.0.0.1", b"5", b"
 
 
 @given(st.binary(max_size=200) | st.lists(pieces, max_size=40).map(b"".join))
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 def test_any_bytes_below_a_header_are_accounted_for(body: bytes) -> None:
     """Whatever stands below a header, nothing raises and every line is counted."""
     rows = [line for line in body.split(b"\n") if line.strip(b" \t\r")]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from flowlens_parsers import Batch, peek, read
 from flowlens_parsers.documents import split
+from tests.examples import examples
 
 EVEN = "2 123456789010 eni-1 10.0.0.1 10.0.0.2 20641 22 6 20 4249 1418530010 1418530070 ACCEPT OK"
 ODD = "2 123456789010 eni-1 10.0.0.3 10.0.0.2 20642 22 6 1 40 1418530010 1418530070 REJECT OK"
@@ -291,7 +292,7 @@ def test_strings_that_look_like_boundaries_do_not_cut() -> None:
     ),
     st.sampled_from(["", "\n", " \r\n"]),
 )
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(100), deadline=None, derandomize=True)
 def test_documents_are_cut_where_they_end(documents: list[dict[str, Any]], between: str) -> None:
     """Any JSON objects in a row, with or without blanks between, are found one by one."""
     text = between.join(json.dumps(d, ensure_ascii=False) for d in documents)
@@ -330,7 +331,10 @@ seeds = st.sampled_from(
 
 @given(seeds, st.integers(0, 600), st.integers(0, 40), st.binary(max_size=12), st.booleans())
 @settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(50),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 def test_any_damage_is_accounted_for(
     seed: bytes, at: int, gone: int, new: bytes, packed: bool

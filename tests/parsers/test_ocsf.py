@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlens_parsers import Batch, peek, read
+from tests.examples import examples
 
 # Made by hand after the mapping of AWS's source: a refused packet at an interface, seen from it.
 INGRESS: dict[str, Any] = {
@@ -297,7 +298,7 @@ values = st.recursive(
     st.integers(0, 900),
     st.binary(max_size=4),
 )
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=examples(25), deadline=None, derandomize=True)
 def test_odd_events_are_accounted_for(odd: dict[str, Any], at: int, new: bytes) -> None:
     """Whatever an attribute holds and whatever bytes are changed, rows add up."""
     text = "\n".join(json.dumps(e) for e in (INGRESS | odd, EGRESS)).encode()

@@ -4,6 +4,7 @@ import gzip
 import io
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -20,12 +21,16 @@ from flowlens_parsers.fields import ADDRESSES, FIELDS, SCHEMA, TIME
 from flowlens_parsers.packing import NULL, Packer
 from flowlens_parsers.reading import read
 from flowlens_parsers.streams import Reader
+from tests.examples import examples
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TOP: dict[pl.DataType, int] = {pl.UInt8(): 255, pl.UInt16(): 65535, pl.UInt64(): 2**64 - 1}
 
 moderate = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=True,
 )
 
 
@@ -46,6 +51,7 @@ def whole(batches: Sequence[Batch]) -> tuple[pl.DataFrame, pl.DataFrame, pl.Data
     )
 
 
+@cache  # a strategy that is new at each draw takes as long as the parser
 def cells(name: str) -> st.SearchStrategy[tuple[str, object]]:
     """Well-formed values of a field: (as written, as read)."""
     dtype = SCHEMA.get(name, pl.String())
@@ -135,7 +141,7 @@ def tolerant(raw: bytes, size: int) -> list[Batch]:
         return list(read(io.BytesIO(raw), "m.log", size=size))
 
 
-@settings(moderate, max_examples=60)
+@moderate
 @given(raw=messy(), size=chunks)
 def test_fast_and_tolerant_parsers_agree(raw: bytes, size: int) -> None:
     """Where the fast parser answers, it gives what judging line by line gives."""
@@ -204,7 +210,7 @@ def agree(raw: bytes, size: int) -> None:
     assert sorted(str(sorted(row.items(), key=str)) for row in rows) == sorted(order)
 
 
-@settings(moderate, max_examples=60)
+@moderate
 @given(raw=messy(), size=chunks)
 def test_packing_and_tolerant_parsers_agree(raw: bytes, size: int) -> None:
     """Packed records say what typed ones say, and every other line has the same fate."""

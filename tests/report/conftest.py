@@ -1,6 +1,7 @@
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -8,7 +9,7 @@ import pytest
 
 from flowlens.coverage import summary
 from flowlens.findings import findings, quote
-from flowlens.report import Facts
+from flowlens.report import Facts, render
 from flowlens.tables import COVERAGE, EDGES
 
 ZERO = datetime(2026, 11, 16, tzinfo=UTC)
@@ -167,3 +168,20 @@ def network() -> Callable[[int], Case]:
         return dict(made[total])
 
     return get
+
+
+@pytest.fixture(scope="session")
+def page(network: Callable[[int], Case]) -> Callable[[int], str]:
+    """Give the page of the case with so many destinations; each is made once."""
+
+    def made(total: int) -> str:
+        case = network(total)
+        return render(
+            case["edges"],
+            case["findings"],
+            case["coverage"],
+            case["facts"],
+            windows=case["windows"],
+        )
+
+    return cache(made)

@@ -11,6 +11,9 @@ import pytest
 from flowlens.findings import findings
 from flowlens.report import render
 
+Network = Callable[[int], dict[str, Any]]
+Made = Callable[[int], str]
+
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
 )
@@ -37,14 +40,10 @@ def opened(text: str, folder: Path, *options: str) -> tuple[str, str]:
     return done.stdout, "\n".join(re.findall(r".*CONSOLE.*", done.stderr))
 
 
-def made(case: dict[str, Any]) -> str:
-    return render(case["edges"], case["findings"], case["coverage"], case["facts"])
-
-
-def test_runs(network: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
+def test_runs(network: Network, page: Made, tmp_path: Path) -> None:
     """In a browser the tables are live, the packed rows are there and nothing is refused."""
     case = network(1000)
-    document, console = opened(made(case), tmp_path, "--dump-dom")
+    document, console = opened(page(1000), tmp_path, "--dump-dom")
     total = case["edges"]["destination"].n_unique()
     assert console == ""
     assert f"{total} of {total} rows" in document
@@ -52,7 +51,7 @@ def test_runs(network: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
     assert "<button hidden" not in document
 
 
-def test_hostile(network: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
+def test_hostile(network: Network, tmp_path: Path) -> None:
     """Hostile names do nothing, in the page and in the packed rows."""
     case = network(1000)
     bad = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
@@ -62,15 +61,16 @@ def test_hostile(network: Callable[[int], dict[str, Any]], tmp_path: Path) -> No
         why=pl.lit(bad),
     )
     case |= {"edges": edges, "findings": findings(edges)}
-    document, console = opened(made(case), tmp_path, "--dump-dom")
+    text = render(case["edges"], case["findings"], case["coverage"], case["facts"])
+    document, console = opened(text, tmp_path, "--dump-dom")
     assert console == ""
     assert "<title>owned" not in document
     assert "<img" not in document
 
 
-def test_prints(network: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
+def test_prints(page: Made, tmp_path: Path) -> None:
     """On paper it is a handful of pages in landscape."""
-    opened(made(network(100)), tmp_path, f"--print-to-pdf={tmp_path / 'out.pdf'}")
+    opened(page(100), tmp_path, f"--print-to-pdf={tmp_path / 'out.pdf'}")
     data = (tmp_path / "out.pdf").read_bytes()
     pages = re.search(rb"/Type\s*/Pages.*?/Count\s+(\d+)", data, re.S)
     counts = [int(each) for each in re.findall(rb"/Count\s+(\d+)", data)]
@@ -79,9 +79,9 @@ def test_prints(network: Callable[[int], dict[str, Any]], tmp_path: Path) -> Non
     assert max(counts) <= 12
 
 
-def test_refuses(network: Callable[[int], dict[str, Any]], tmp_path: Path) -> None:
+def test_refuses(page: Made, tmp_path: Path) -> None:
     """If an escape were ever forgotten, the policy would still stop the script."""
-    text = made(network(10)).replace("</main>", "<script>document.title='owned'</script></main>")
+    text = page(10).replace("</main>", "<script>document.title='owned'</script></main>")
     document, console = opened(text, tmp_path, "--dump-dom")
     assert "<title>owned" not in document
     assert "Content Security Policy" in console

@@ -24,6 +24,7 @@ from flowlens.words import size
 
 Case = dict[str, Any]
 Network = Callable[[int], Case]
+Made = Callable[[int], str]
 VOID = {"meta", "input", "br", "hr", "img", "link"}
 REJECTS = {"source": pl.String(), "line": pl.UInt64(), "reason": pl.String(), "text": pl.String()}
 
@@ -77,28 +78,27 @@ def shown(text: str) -> str:
 
 
 @pytest.mark.parametrize("total", [10, 100, 1000])
-def test_well_formed(network: Network, total: int) -> None:
+def test_well_formed(page: Made, total: int) -> None:
     """Every element is closed in order and every id is there once."""
-    page = Page(made(network(total)))
-    assert page.open == []
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    parts = Page(page(total))
+    assert parts.open == []
+    ids = [attributes["id"] for _, attributes in parts.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
-    targets = {a["href"] for a in page.named("a")} | {a["href"] for a in page.named("use")}
+    targets = {a["href"] for a in parts.named("a")} | {a["href"] for a in parts.named("use")}
     assert {target[1:] for target in targets if target} <= set(ids)
 
 
 @pytest.mark.parametrize(("total", "limit"), [(10, 120_000), (100, 350_000), (1000, 500_000)])
-def test_size(network: Network, total: int, limit: int) -> None:
+def test_size(page: Made, total: int, limit: int) -> None:
     """The file stays small enough for a mail."""
-    assert len(made(network(total)).encode()) <= limit
+    assert len(page(total).encode()) <= limit
 
 
-def test_loads_nothing(network: Network) -> None:
+def test_loads_nothing(page: Made) -> None:
     """No element, attribute, style or script of the page names a place to load from."""
-    text = made(network(100))
-    page = Page(text)
+    text = page(100)
     loading = {"src", "srcset", "data", "action", "formaction", "poster", "background", "style"}
-    for tag, attributes in page.tags:
+    for tag, attributes in Page(text).tags:
         assert tag not in {"link", "img", "iframe", "object", "embed", "base", "form"}
         assert not loading & set(attributes)
         assert not [name for name in attributes if name.startswith("on")]
@@ -108,9 +108,9 @@ def test_loads_nothing(network: Network) -> None:
     assert "XMLHttpRequest" not in text
 
 
-def test_policy(network: Network) -> None:
+def test_policy(page: Made) -> None:
     """The policy allows nothing but the page's own style and script, by hash."""
-    text = made(network(10))
+    text = page(10)
     policy = next(a["content"] for a in Page(text).named("meta") if "http-equiv" in a)
     style = re.search(r"<style>(.*?)</style>", text, re.S)
     script = re.search(r"<script>(.*?)</script>", text, re.S)
@@ -175,10 +175,10 @@ def test_hostile_pack(network: Network) -> None:
     assert any(row[0].startswith("</script>") for row in rows[0])
 
 
-def test_totals(network: Network) -> None:
+def test_totals(network: Network, page: Made) -> None:
     """The bytes of each table add up to those of the edges, and none is lost in packing."""
     case = network(1000)
-    text = made(case)
+    text = page(1000)
     sent = case["edges"]["bytes_out"].sum()
     for name, place in (("destinations", 6), ("workloads", 6), ("edges", 6)):
         box = text.split(f'<section id="{name}"')[1].split("</section>")[0]
@@ -190,17 +190,17 @@ def test_totals(network: Network) -> None:
         assert len(rows) <= ROWS
 
 
-def test_same_bytes(network: Network) -> None:
+def test_same_bytes(network: Network, page: Made) -> None:
     """The same input in any order is the same page."""
     case = network(100)
     again = case["edges"].sample(fraction=1, shuffle=True, seed=5)
-    assert made(case) == made(case, edges=again)
+    assert made(case, edges=again) == page(100)
 
 
-def test_headline(network: Network) -> None:
+def test_headline(network: Network, page: Made) -> None:
     """The first screen says how many, who, how much and how sure."""
     case = network(10)
-    text = shown(made(case))
+    text = shown(page(10))
     assert "3 unexpected destinations, reached by 3 workloads." in text
     refused = case["edges"].filter(expected="no", action="REJECT")["bytes_out"].sum()
     words = f"went where egress.yaml allows nothing; {size(refused)} of it was rejected. The worst:"
@@ -247,9 +247,9 @@ def test_empty() -> None:
     assert "completeness unknown" in text
 
 
-def test_method(network: Network) -> None:
+def test_method(page: Made) -> None:
     """The page counts what is missing and lists what no flow log shows."""
-    text = shown(made(network(100)))
+    text = shown(page(100))
     for words in (
         "2 lines: not a number", "1 line: truncated", "eni-0003: 3 windows, 180 min",
         "instance metadata (169.254.169.254)", "Missing, so unknown: iam.list_roles: AccessDenied",
@@ -279,10 +279,10 @@ def test_halves(network: Network) -> None:
     assert "this traffic may be in the sums twice" in shown(made(case, edges=edges))
 
 
-def test_evidence(network: Network) -> None:
+def test_evidence(network: Network, page: Made) -> None:
     """A finding shows its command, quoted for a shell, and its first raw records."""
     case = network(10)
-    text = made(case)
+    text = page(10)
     row = case["findings"].row(0, named=True)
     command = f"flowlens records s3://acme-flow-logs/AWSLogs/ --where '{row['evidence']['filter']}'"
     assert command in Page(text).text["pre"]

@@ -16,6 +16,7 @@ from flowlens.sources import Window
 from flowlens.sources.partitions import Partition, conditions
 from flowlens.sources.pushdown import select, unload
 from flowlens.sources.table import Table, unused
+from tests.examples import examples
 
 Row = dict[str, Any]
 
@@ -125,7 +126,7 @@ def answer(engine: Any, entry: Table, rows: pl.DataFrame, window: Window, folder
 
 
 @settings(
-    max_examples=12,
+    max_examples=examples(8),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
