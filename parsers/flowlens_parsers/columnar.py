@@ -140,6 +140,6 @@ class Columnar:
 
     def _proven(self, codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Return codes, `BAD` for those of texts that are not what their field wants."""
-        known = np.append(self._tokens.codes[: self._tokens.known], np.uint32(0))
-        bad = known[np.minimum(codes, self._tokens.known)] == BAD
+        known = np.append(self._tokens.codes, np.uint32(0))
+        bad = known[np.minimum(codes, self._tokens.room)] == BAD
         return np.where(bad, np.uint32(BAD), codes)

@@ -201,8 +201,8 @@ class Packer:
     def _refused(self, before: int, block: bytes) -> list[Odd]:
         """Take out the records of a block whose codes are not good; return where these are."""
         tokens, rows = self._tokens, self.records[before:]
-        codes = np.append(tokens.codes[: tokens.known], np.uint32(0))
-        halves = np.minimum(rows[:, CODED].copy().view(np.uint32), tokens.known)
+        codes = np.append(tokens.codes, np.uint32(0))
+        halves = np.minimum(rows[:, CODED].copy().view(np.uint32), tokens.room)
         bad = (codes[halves] == BAD).any(axis=1)
         places = (rows[bad, LINE] >> 32).tolist()
         good = rows[~bad]

@@ -29,8 +29,8 @@ U, I = np.uint64, np.int64
 MIX, STIR = U(0x9E3779B97F4A7C15), U(0xC2B2AE3D27D4EB4F)  # odd constants of xxHash
 
 NULL = U(0xFFFFFFFF)  # the code of '-'
-ADDRESS = 3  # of the kinds of field, see `kernel`
-TOKENS = 3  # the counter of tokens
+ADDRESS, NUMERAL = 3, 6  # of the kinds of field, see `kernel`
+TOKENS, DOUBTS = 3, 5  # the counters of tokens, and of those that may not be what they should
 ENTRY = 6  # integers of a token: 40 bytes of text, then its length and kind
 PLACES, LINE = 12, 8  # a memo has 2 ** PLACES places, each with room for so many integers
 LONGEST = 40  # bytes of a token; longer ones are left to the tolerant parser
@@ -55,6 +55,25 @@ def add(entry, label, full, tail, text, at, entries):
     if tail:
         entries[entry + full] = tail
     entries[entry + 5] = label
+
+
+@njit
+def dotted(text, at, size):
+    """Say whether a token is an IPv4 address as RFC 5952 writes it."""
+    parts, digits, value = I(0), I(0), I(0)
+    for place in range(at, at + size):
+        byte = I(text[place])
+        if byte == 46:
+            if digits == 0:
+                return False
+            parts, digits, value = parts + 1, I(0), I(0)
+            continue
+        if byte < 48 or byte > 57 or (digits and not value):
+            return False
+        digits, value = digits + 1, value * 10 + byte - 48
+        if value > 255:
+            return False
+    return parts == 3 and digits > 0
 
 
 @inlined
@@ -85,6 +104,8 @@ def code(text, at, size, kind, table, mask, entries, state):
     add(new * ENTRY, label, full, tail, text, at, entries)
     table[place] = np.uint32(new + 1)
     state[TOKENS] = new + 1
+    if kind == NUMERAL or (kind == ADDRESS and not dotted(text, at, size)):
+        state[DOUBTS] += 1
     return U(new)
 
 

@@ -1,7 +1,7 @@
 """A packer's dictionary: the texts that its rows have codes of.
 
-The kernel adds tokens as it meets them. From time to time they are judged, each once, and get the
-codes of the caller.
+The kernel adds tokens as it meets them. They get the codes of the caller, each once, when these are
+asked for; those that may not be what their field wants are judged at once.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ Code = Callable[[pl.Series], NDArray[np.uint32]]
 
 ENTRY = 6  # integers of a token
 MEMO = (1 << 15) + 8  # integers of a memo, which begins at a line of the cache
-TOKENS = 3  # the counter of tokens
+TOKENS, DOUBTS = 3, 5  # the counters of tokens, and of those that must be judged
 LONGEST = 40  # bytes of a token
 NULL = 2**32 - 1  # the code of '-'
 BAD = 2**32 - 2  # the code of an address that is none
@@ -88,8 +88,8 @@ class Tokens:
         self.known = 0
         #: No code is `BAD`.
         self.spotless = True
-        #: The caller's code of each token.
-        self.codes = np.empty(self.room, np.uint32)
+        self._codes = np.empty(self.room, np.uint32)
+        self._judged: list[str | None] = []  # what tokens without a code say, None if that is bad
         self._entries: Words = np.zeros(self.room * ENTRY, np.uint64)
         self._memo: Words = np.zeros(MEMO, np.uint64)
         self._hash()
@@ -124,22 +124,37 @@ class Tokens:
         word = np.frombuffer(text.encode().ljust(64, b"\0"), np.uint8)
         return self._kernel["learn"](address(word), size, kind, *self.words)
 
+    @property
+    def codes(self) -> NDArray[np.uint32]:
+        """The caller's code of each token, `BAD` for what is not what its field wants."""
+        self._judge()
+        new, self._judged = self._judged, []
+        if new:
+            codes = self._code(pl.Series([text or "" for text in new], dtype=pl.String))
+            codes[[at for at, text in enumerate(new) if text is None]] = BAD
+            self._codes[self.known : self.known + len(new)] = codes
+            self.known += len(new)
+        return self._codes
+
     def learn(self, most: int) -> None:
-        """Code the new tokens, and make room for as many more as `most`."""
+        """Judge the new tokens if that is needed, and make room for as many more as `most`."""
+        if self._state[DOUBTS]:
+            self._judge()
         count = int(self._state[TOKENS])
-        if count > self.known:
-            entries = self._entries.reshape(-1, ENTRY)[self.known : count]
-            self.codes[self.known : count] = self._coded(entries)
-            self.known = count
         while count + most > self.room:
             self._entries = np.concatenate([self._entries, np.zeros_like(self._entries)])
-            self.codes = np.concatenate([self.codes, np.zeros_like(self.codes)])
+            self._codes = np.concatenate([self._codes, np.zeros_like(self._codes)])
             self.room *= 2
             self._hash()
             self._kernel["refill"](*self.words)
 
-    def _coded(self, entries: Words) -> NDArray[np.uint32]:
-        """Return the caller's codes of tokens, `BAD` for what is not what its field wants."""
+    def _judge(self) -> None:
+        """Make of the new tokens what their fields would hold."""
+        self._state[DOUBTS] = 0
+        begin, end = self.known + len(self._judged), int(self._state[TOKENS])
+        entries = self._entries.reshape(-1, ENTRY)[begin:end]
+        if not len(entries):
+            return
         raw = np.ascontiguousarray(entries[:, :5]).view("S40").ravel().tolist()
         texts: list[str | None] = list(b"\n".join(raw).decode().split("\n"))
         kinds = entries[:, 5] >> 8
@@ -147,9 +162,5 @@ class Tokens:
             of = np.flatnonzero(kinds == kind).tolist()
             for at, text in zip(of, proof([str(texts[at]) for at in of]), strict=True):
                 texts[at] = text
-        bad = [at for at, text in enumerate(texts) if text is None]
-        codes = self._code(pl.Series([text or "" for text in texts], dtype=pl.String))
-        if bad:
-            codes[bad] = BAD
-            self.spotless = False
-        return codes
+        self.spotless = self.spotless and None not in texts
+        self._judged += texts

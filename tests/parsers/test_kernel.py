@@ -1,5 +1,5 @@
 from flowlens.conversations import kernel as merging
-from flowlens.conversations import oriented, shelf, viewkernel
+from flowlens.conversations import shelf, viewkernel, work
 from flowlens_parsers import (
     bytekernel,
     kernel,
@@ -37,4 +37,4 @@ def test_kernels_and_callers_mean_the_same_places() -> None:
     assert (merging.PACKED, merging.FLOW) == (packing.WIDTH, shelf.FLOW)
     assert (merging.SERVICE + 1, merging.RAW) == (shelf.WIDE, shelf.NARROW)
     for name in ("TUPLE", "VIEW", "ROLE"):
-        assert getattr(viewkernel, name) == getattr(oriented, name)
+        assert getattr(viewkernel, name) == getattr(work, name)
