@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from flowlens_parsers.bytekernel import brief, fetch, inlined
-from flowlens_parsers.linekernel import dashed
+from flowlens_parsers.linekernel import HEIGHT, SPAN, dashed
 from flowlens_parsers.rowkernel import pack
 from flowlens_parsers.tokenkernel import ADDRESS, LONGEST, NULL, code, home, host
 
@@ -19,7 +19,6 @@ __all__ = ["KERNELS"]
 
 U, I = np.uint64, np.int64
 
-SPAN = 512  # rows taken at once
 AHEAD = 16  # texts that are asked for before they are looked up
 BAD = U(0xFFFFFFFE)  # the code of what is left to the tolerant parser
 
@@ -156,7 +155,7 @@ def sparse(plan, at, begin, count, good, columns, to):
 def fill(plan, at, begin, count, columns, good):
     """Write a column of some rows, and mark those whose value does not fit."""
     kind, data, codes, most = plan[at + KIND], plan[at + DATA], plan[at + CODES], plan[at + MOST]
-    to = I(plan[at + PLACE]) * SPAN
+    to = I(plan[at + PLACE]) * HEIGHT
     if plan[at + VALID]:
         sparse(plan, at, begin, count, good, columns, to)
     elif kind == SHORT:
@@ -174,7 +173,7 @@ def rows(plan, wide, count, columns, good, out):
         plan: of each column `PLAN` integers.
         wide: columns.
         count: rows.
-        columns: room for `SPAN` values of each of `packing.SLOTS`, with what stands for nothing.
+        columns: room for `HEIGHT` values of each of `packing.SLOTS`, with what stands for nothing.
         good: which rows to write; becomes which are written.
         out: room for as many records.
     """
@@ -185,7 +184,7 @@ def rows(plan, wide, count, columns, good, out):
             fill(plan, column * PLAN, begin, some, columns, good)
         for row in range(some):
             if good[begin + row]:
-                pack(columns, SPAN, row, out, done, 0)
+                pack(columns, HEIGHT, row, out, done, 0)
                 done += 1
         begin += some
     return done

@@ -15,11 +15,13 @@ __all__ = [
     "BYTES",
     "NONE",
     "STEP",
+    "alike",
     "brief",
     "eight",
     "equal",
     "fetch",
     "inlined",
+    "lay",
     "length",
     "limits",
     "load",
@@ -39,6 +41,7 @@ HIGH = U(0xF0F0F0F0F0F0F0F0)
 
 STEP = 64  # bytes compared at a time
 BYTES, BITS = ir.VectorType(ir.IntType(8), STEP), ir.IntType(64)
+TOKEN = ir.VectorType(ir.IntType(8), 32)
 SHORT, PAIRS = ir.VectorType(ir.IntType(8), 16), ir.VectorType(ir.IntType(16), 8)
 
 
@@ -136,6 +139,39 @@ def brief(typing, pointer, offset, size):
         return builder.select(some, none, whole)
 
     return types.uint64(pointer, types.int64, types.int64), generate
+
+
+def _short(builder, given):
+    """Return the bytes of a token of at most 32, zeros behind it."""
+    size = _spread(builder, builder.trunc(given[2], ir.IntType(8)), TOKEN)
+    inside = builder.icmp_unsigned("<", ir.Constant(TOKEN, [*range(TOKEN.count)]), size)
+    return builder.select(inside, load(builder, given, TOKEN), ir.Constant(TOKEN, [0] * 32))
+
+
+@intrinsic
+def alike(typing, pointer, offset, size, words, place):
+    """Say whether four integers are those that `lay` makes of a token."""
+
+    def generate(context, builder, signature, given):
+        kept = load(builder, given[3:], TOKEN)
+        bits = builder.icmp_unsigned("==", _short(builder, given), kept)
+        word = builder.bitcast(bits, ir.IntType(32))
+        return builder.icmp_unsigned("==", word, ir.Constant(ir.IntType(32), 2**32 - 1))
+
+    return types.boolean(pointer, types.int64, types.int64, words, types.int64), generate
+
+
+@intrinsic
+def lay(typing, pointer, offset, size, words, place):
+    """Make four integers of a token of at most 32 bytes, zeros behind it."""
+
+    def generate(context, builder, signature, given):
+        start = builder.gep(given[3], [given[4]])
+        store = builder.store(_short(builder, given), builder.bitcast(start, TOKEN.as_pointer()))
+        store.align = 1
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, types.int64, words, types.int64), generate
 
 
 @intrinsic

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Columnar", "texts"]
 
-SPAN = 512  # rows that the kernel takes at once
-
 #: Dictionaries of one kind that are remembered: each batch of a row group brings them again, and
 #: the packet's addresses are mostly the record's.
 LAST = 16
@@ -86,7 +84,7 @@ class Columnar:
         names, told = tuple(batch.schema.names), plan.array()
         columns = self._columns.get(names)
         if columns is None:  # what a layout has not is nothing in all of its rows
-            columns = self._columns[names] = blank(SPAN)
+            columns = self._columns[names] = blank()
         done = self._kernel["rows"](
             *(address(told), len(told), height, address(columns)),
             *(address(good), address(self._rows)),

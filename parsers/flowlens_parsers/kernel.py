@@ -15,7 +15,7 @@ from numba import types
 
 from flowlens_parsers.bytekernel import inlined
 from flowlens_parsers.columnkernel import column
-from flowlens_parsers.linekernel import EMPTY, GOOD, SPAN, STRANGE, behind, judge
+from flowlens_parsers.linekernel import EMPTY, GOOD, HEIGHT, SPAN, STRANGE, behind, judge
 from flowlens_parsers.rowkernel import pack
 from flowlens_parsers.splitkernel import split
 from flowlens_parsers.tokenkernel import TOKENS, learn, refill
@@ -40,7 +40,7 @@ def write(columns, lines, stops, firsts, marks, rows, odd, state):
     for line in range(lines):
         begin = I(stops[firsts[line]])
         if marks[line] == GOOD:
-            pack(columns, SPAN, line, rows, state[ROWS], begin)
+            pack(columns, HEIGHT, line, rows, state[ROWS], begin)
             state[ROWS] += 1
         elif marks[line] != EMPTY:
             odd[2 * state[ODDS]] = np.uint32(begin)
@@ -67,7 +67,7 @@ def scan(
         for field in range(fields):
             column(
                 text, stops, firsts, marks, lines, field, kinds[field], most[field], columns,
-                I(places[field]) * SPAN, table, mask, entries, briefs, memo, state,
+                I(places[field]) * HEIGHT, table, mask, entries, briefs, memo, state,
             )  # fmt: skip
         for line in range(lines):
             if marks[line]:

@@ -13,6 +13,7 @@ __all__ = [
     "EMPTY",
     "FLAGS",
     "GOOD",
+    "HEIGHT",
     "NUMBER",
     "NUMERAL",
     "ODD",
@@ -31,7 +32,9 @@ U, I = np.uint64, np.int64
 # What `packing` says of a field; see there.
 NUMBER, WORD, _, FLAGS, STATUS, NUMERAL = range(1, 7)
 
-SPAN = 256  # lines that a column has room for
+SPAN = 256  # lines taken at once
+# Integers of a column: with a power of two all columns would lie on the same lines of the cache.
+HEIGHT = SPAN + 8
 # What is known of a line: nothing wrong, to be judged by itself, left to others, empty.
 GOOD, STRANGE, ODD, EMPTY = range(4)
 
@@ -102,7 +105,7 @@ def judge(
         found, good = value(
             text, at, size, kinds[count], most[count], briefs, table, mask, entries, state
         )
-        columns[I(places[count]) * SPAN + line] = found
+        columns[I(places[count]) * HEIGHT + line] = found
         at += size
         count += 1
     return GOOD if good and text[skip(text, at)] == 10 else ODD

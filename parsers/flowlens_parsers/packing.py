@@ -55,6 +55,7 @@ Odd = list[int]  # offset in the block, number of the line in the block
 
 WIDTH = 9  # integers of a row
 SPAN = 256  # lines that the kernel takes at once
+HEIGHT = SPAN + 8  # integers of a column
 STOPS = 1 << 14  # tokens that it takes at once
 MARGIN = 64  # bytes behind a text that the kernel may read
 
@@ -221,7 +222,7 @@ class _Plan:
         self.kinds = np.array(kinds, np.uint8)
         self.places = np.array(places, np.uint8)
         self.most = np.array(most, np.uint64)
-        self.columns = blank(SPAN)
+        self.columns = blank()
         #: How many tokens of a line get a code.
         self.coded = sum(of in (WORD, ADDRESS, NUMERAL) for of in kinds)
         arrays: tuple[NDArray[Any], ...] = (self.kinds, self.places, self.most)
@@ -231,9 +232,9 @@ class _Plan:
         )
 
 
-def blank(height: int) -> Words:
+def blank() -> Words:
     """Return columns of what stands for nothing, one for each of `SLOTS` and one for others."""
-    columns = np.zeros((OTHER + 1, height), np.uint64)
+    columns = np.zeros((OTHER + 1, HEIGHT), np.uint64)
     for place, name in enumerate(SLOTS):
         columns[place] = MISSING.get(kind(name), 0)
     return columns

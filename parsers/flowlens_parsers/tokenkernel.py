@@ -8,7 +8,7 @@ to line, by their brief form.
 import numpy as np
 from numba import njit
 
-from flowlens_parsers.bytekernel import NONE, eight, inlined
+from flowlens_parsers.bytekernel import NONE, alike, eight, inlined, lay
 
 __all__ = [
     "ADDRESS",
@@ -110,17 +110,11 @@ def code(text, at, size, kind, table, mask, entries, state):
 
 
 @inlined
-def part(text, at, size, word):
-    """Return the eight bytes of a token that are its `word`-th, zeros where it has ended."""
-    bits = U(4 * min(max(size - 8 * word, 0), 8))
-    return eight(text, at + 8 * word) & ~((NONE << bits) << bits)
-
-
-@inlined
-def known(memo, at, one, two, three, four, label):
-    """Say whether a place of the memo has this token."""
-    differing = (memo[at] ^ one) | (memo[at + 1] ^ two) | (memo[at + 2] ^ three)
-    return not differing | (memo[at + 3] ^ four) | (memo[at + 4] ^ label)
+def ends(text, at, size):
+    """Return the first and the last eight bytes of a token, or all of them and zeros."""
+    if size >= 8:
+        return eight(text, at), eight(text, at + size - 8)
+    return eight(text, at) & ~(NONE << U(8 * size)), U(0)
 
 
 @inlined
@@ -130,24 +124,23 @@ def word(text, at, size, kind, memo, table, mask, entries, state):
     The memo has what was asked last, the whole token in a line of the cache. Each token has two
     places there. It makes no difference to what is returned.
     """
-    one, two = part(text, at, size, 0), part(text, at, size, 1)
-    three, four = part(text, at, size, 2), part(text, at, size, 3)
     label = U(size) | (U(kind) << U(8))
-    hash = (one * MIX) ^ (two * STIR) ^ ((three ^ (four * MIX) ^ label) * STIR)
-    first = I((hash * MIX) >> U(64 - PLACES)) * LINE
-    second = first ^ LINE
+    first, last = ends(text, at, size)
+    hash = first ^ (last * MIX) ^ (label * STIR)
+    place = I((hash * MIX) >> U(64 - PLACES)) * LINE
+    other = place ^ LINE
     short = size <= 32
-    if short and known(memo, first, one, two, three, four, label):
-        return memo[first + 5]
-    if short and known(memo, second, one, two, three, four, label):
-        return memo[second + 5]
+    if short and memo[place + 4] == label and alike(text, at, size, memo, place):
+        return memo[place + 5]
+    if short and memo[other + 4] == label and alike(text, at, size, memo, other):
+        return memo[other + 5]
     dash = size == 1 and text[at] == 45
     found = NULL if dash else code(text, at, size, kind, table, mask, entries, state)
     if short:
-        for place in range(6):
-            memo[second + place] = memo[first + place]
-        memo[first], memo[first + 1], memo[first + 2], memo[first + 3] = one, two, three, four
-        memo[first + 4], memo[first + 5] = label, found
+        for one in range(6):
+            memo[other + one] = memo[place + one]
+        lay(text, at, size, memo, place)
+        memo[place + 4], memo[place + 5] = label, found
     return found
 
 

@@ -15,7 +15,7 @@ from flowlens_parsers import (
 def test_kernels_and_callers_mean_the_same_places() -> None:
     """Kept machine code knows numbers, so both sides of a call must name them alike."""
     pairs = (
-        (linekernel, packing, ("NUMBER", "FLAGS", "STATUS", "SPAN")),
+        (linekernel, packing, ("NUMBER", "FLAGS", "STATUS", "SPAN", "HEIGHT")),
         (linekernel, tokens, ("WORD", "NUMERAL")),
         (tokenkernel, tokens, ("ADDRESS", "ENTRY", "NULL", "TOKENS")),
         (kernel, packing, ("AT", "ROWS", "ODDS", "LINES")),
