@@ -14,7 +14,7 @@ from flowlens.conversations.codes import END, HOUR, WORD, text
 from flowlens.conversations.views import CLIENT, MIDDLE, merged
 from flowlens.conversations.witnesses import PRIVATE
 
-__all__ = ["INNER", "OUTER", "boxes", "linked"]
+__all__ = ["INNER", "OUTER", "boxes", "halves", "linked"]
 
 INNER, OUTER = "nat inner", "nat outer"
 
@@ -23,6 +23,9 @@ SHARED = ["where", "what", "service"]
 
 #: What a client's own view of a conversation shares with an inner leg of it.
 SEEN = ["client", "what", "service"]
+
+#: What legs are compared with.
+BESIDE = ["client", "server_end", "what", "where", "observer", "place", "last_seen"]
 
 #: Observers whose name says that they pass traffic on.
 PASSING = r"^(nat|tgw-attach)-"
@@ -80,20 +83,42 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> 
         `OUTER` for half of a conversation whose other half is not clear.
     """
     nat = boxes.drop_nulls("box").unique()
-    ends = placed.with_columns(
-        server=pl.col("server_end") // END, service=pl.col("server_end") % END
-    )
     # Only gateways write legs down; of all others nothing is joined, and nothing merged.
-    rows = _marked(ends.join(nat, on="observer", how="semi"), nat).collect().lazy()
-    others = ends.join(nat, on="observer", how="anti")
+    theirs = placed.join(nat, on="observer", how="semi")
+    theirs = _marked(theirs.with_columns(server=pl.col("server_end") // END), nat)
+    theirs = theirs.drop("server").collect().lazy()
+    half = pl.col("outer") != pl.col("inner")
+    others = placed.join(nat, on="observer", how="anti")
+    whole = pl.concat([others, theirs.filter(~half).drop("outer", "inner")])
+    found = halves(theirs.filter(half).drop("inner"), whole, boxes, words)
+    blank = whole.with_columns(leg=pl.lit(None, pl.String))
+    return pl.concat([blank.select(found.collect_schema().names()), found])
+
+
+def halves(
+    legs: pl.LazyFrame, whole: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical
+) -> pl.LazyFrame:
+    """Take away the copies among legs, and give outer ones their client; see `linked`.
+
+    Args:
+        legs: views of which one end is the gateway itself: where ``outer``, the client.
+        whole: other views, of which `BESIDE` is looked at: those of the same gateways, and those
+            of the clients of inner legs.
+        boxes: what `boxes` returns.
+        words: the dictionary of the codes.
+    """
+    nat = boxes.drop_nulls("box").select("observer").unique()
+    columns = [name for name in legs.collect_schema().names() if name != "outer"]
+    legs, own = (
+        views.with_columns(server=pl.col("server_end") // END, service=pl.col("server_end") % END)
+        for views in (legs, whole.select(BESIDE))
+    )
     # Who knocks on the gateway from outside is no client behind it.
     behind = text(pl.col("client"), words).str.contains(PRIVATE).fill_null(value=False)
-    is_outer, is_inner = pl.col("outer"), pl.col("inner") & behind
-    outer, inner = rows.filter(is_outer & ~is_inner), rows.filter(is_inner & ~is_outer)
-    through = rows.filter(is_outer == is_inner)
-    spanned = _spanned(through)
+    inner, outer = legs.filter(~pl.col("outer") & behind), legs.filter("outer")
+    strange = legs.filter(~pl.col("outer") & ~behind)
+    spanned = _spanned(own.join(nat, on="observer", how="semi"))
     outer = outer.join(spanned, on=[*SHARED, "server"], how="anti")
-    own = pl.concat([others, through.select(others.collect_schema().names())])
     counted = _counted(spanned, own, inner)
     inner = inner.join(counted, on=[*SEEN, "observer"], how="left")
     pairs = inner.group_by(SHARED).agg(
@@ -107,20 +132,15 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> 
     inner = inner.join(joined.unique(), on=SHARED, how="left").filter(
         pl.col("counted").is_null() & ~(pl.col("joined").fill_null(value=False) & _single())
     )
-    columns = placed.collect_schema().names()
     alone = pl.when(pl.col("only").is_null()).then(pl.lit(OUTER))
-    legs = pl.concat(
-        [
-            through.select(*columns, leg=pl.lit(None, pl.String)),
-            inner.select(*columns, leg=pl.lit(INNER)),
-            outer.with_columns(
-                client=pl.coalesce("only", "client"), place=pl.lit(MIDDLE, pl.UInt8)
-            ).select(*columns, leg=alone),
-        ]
-    )
-    found = merged(legs, least=["place", "leg"], some=[])
-    blank = others.with_columns(leg=pl.lit(None, pl.String))
-    return pl.concat([blank.select(found.collect_schema().names()), found])
+    told = [
+        strange.select(*columns, leg=pl.lit(None, pl.String)),
+        inner.select(*columns, leg=pl.lit(INNER)),
+        outer.with_columns(
+            client=pl.coalesce("only", "client"), place=pl.lit(MIDDLE, pl.UInt8)
+        ).select(*columns, leg=alone),
+    ]
+    return merged(pl.concat(told), least=["place", "leg"], some=[])
 
 
 def _spanned(views: pl.LazyFrame) -> pl.LazyFrame:

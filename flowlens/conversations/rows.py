@@ -15,6 +15,7 @@ __all__ = [
     "SEAT",
     "SERVER",
     "SETS",
+    "TIMES",
     "VIEW",
     "WHAT",
     "WHERE",
@@ -32,8 +33,9 @@ VIEW = len(_NAMES)  # integers of a view
 
 #: Where a view has what; a placed one has its seat instead of raw addresses, a chosen one the set
 #: of its observers.
-CLIENT, SERVER, WHAT, WHERE, RAWS, MARKS = (
-    _NAMES.index(name) for name in ("client", "server_end", "what", "where", "raws", "marks")
+CLIENT, SERVER, WHAT, WHERE, TIMES, RAWS, MARKS = (
+    _NAMES.index(name)
+    for name in ("client", "server_end", "what", "where", "times", "raws", "marks")
 )
 SEAT = SETS = RAWS
 

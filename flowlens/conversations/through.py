@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import WORD, code, column, text
-from flowlens.conversations.legs import PASSING, boxes, linked
+from flowlens.conversations.legs import PASSING, boxes, halves
 from flowlens.conversations.room import room, table
 from flowlens.conversations.rows import (
     CLIENT,
@@ -19,7 +19,9 @@ from flowlens.conversations.rows import (
     PLACE,
     SEAT,
     SERVER,
+    TIMES,
     VIEW,
+    WHAT,
     WHERE,
     framed,
     placed,
@@ -50,14 +52,12 @@ class Gateways:
     nat: Words
     views: Words
 
-    def inner(self, views: Words) -> NDArray[np.bool_]:
-        """Say which views may be inner legs: the server is the gateway itself."""
+    def own(self, views: Words, ends: Words) -> NDArray[np.bool_]:
+        """Say which views have an address of the gateway itself at one end."""
         pairs = self.boxes.drop_nulls("box").select(pl.col("observer") * WORD + pl.col("box"))
-        inner: NDArray[np.bool_] = np.isin(
-            (views[:, WHERE] >> HALF << HALF) | (views[:, SERVER] >> END),
-            pairs.to_series().to_numpy(),
-        )
-        return inner
+        observers = views[:, WHERE] >> HALF << HALF
+        own: NDArray[np.bool_] = np.isin(observers | ends, pairs.to_series().to_numpy())
+        return own
 
 
 def gateways(
@@ -94,7 +94,7 @@ def gateways(
 
 
 class Through:
-    """Views of gateways that translate addresses, linked, and the ends that these have.
+    """Legs of gateways that translate addresses, linked, and the ends that these have.
 
     Args:
         passing: what `gateways` returns.
@@ -113,19 +113,20 @@ class Through:
         self._kernel = load(KERNEL)
         self._places, self._gateways = places, passing
         self._passing = _seated(places.seats, passing.nat)
+        self._codes = len(words.categories.to_series())
         legs = self._linked(words, columns)
         self._aside = [legs.ravel()]
-        self._ends, self._known = _ends(legs)
+        boxes = passing.boxes.drop_nulls("box").select("observer", "box").to_numpy()
+        self._ends, self._boxes = _known(legs[:, [CLIENT, SERVER]]), _known(boxes)
 
     def split(self, views: Words) -> Words:
         """Return placed views without those that are judged apart, which are put aside."""
         if not len(self._gateways.nat):
             return views
         apart = room("apart", views.size, np.uint64)
-        ends, (known, mask) = self._ends, self._known
         told = self._kernel["split"](
             *(address(views), views.size // VIEW, address(self._passing)),
-            *(address(ends), mask, address(known), address(apart)),
+            *(*_arguments(self._boxes), *_arguments(self._ends), address(apart)),
         )
         aside, kept = divmod(told, WORD)
         if aside:
@@ -137,26 +138,29 @@ class Through:
         return np.concatenate(self._aside)
 
     def _linked(self, words: pl.Categorical, columns: frozenset[str]) -> Words:
-        """Return the gateways' views, linked with what their clients wrote down, in rows."""
+        """Return legs, linked with what was written down in full, in rows."""
         theirs = self._gateways.views
-        if not len(theirs):
-            return theirs
-        theirs = self._stood(theirs)
-        clients = np.unique(theirs[self._gateways.inner(theirs)][:, CLIENT])
-        both = np.concatenate([theirs, self._own(clients, len(words.categories.to_series()))])
+        outer = self._gateways.own(theirs, theirs[:, CLIENT])
+        inner = self._gateways.own(theirs, theirs[:, SERVER] >> END)
+        half = outer != inner
+        if not half.any():
+            return theirs[:0]
+        own = self._own(np.unique(theirs[half & inner][:, CLIENT]))
+        whole = np.concatenate([self._stood(theirs[~half]), own])
+        legs = placed(self._stood(theirs[half]).T, columns, words).drop("leg")
         observer = pl.col("where") // WORD
-        told = placed(both.T, columns, words).drop("leg").lazy().with_columns(observer=observer)
-        legs = linked(told, self._gateways.boxes.lazy(), words)
-        made = rows(legs.filter(observer.is_in(self._gateways.nat)).collect())
+        told = legs.with_columns(outer=pl.Series(outer[half]), observer=observer)
+        found = halves(told.lazy(), _slim(whole), self._gateways.boxes.lazy(), words)
+        made = rows(found.collect())
         made[:, SEAT] = self._places.seats.numbers(made.ravel())
         return made
 
-    def _own(self, clients: Words, codes: int) -> Words:
+    def _own(self, clients: Words) -> Words:
         """Return what clients wrote down themselves, in rows."""
         if not len(clients):
             return np.empty((0, VIEW), np.uint64)
-        marks = np.zeros(codes + 1, np.uint8)
-        marks[np.minimum(clients, np.uint64(codes))] = 1
+        marks = np.zeros(self._codes + 1, np.uint8)
+        marks[np.minimum(clients, np.uint64(self._codes))] = 1
         seats, over = self._places.seats, self._places.over
         views = self._stood(_picked(seats, over, 1 - self._passing, marks))
         near: Words = views[(views[:, MARKS] >> np.uint64(PLACE)) & np.uint64(3) == AT_CLIENT]
@@ -191,13 +195,31 @@ def _seated(seats: Seats, observers: Words) -> NDArray[np.uint8]:
     return np.isin(seats.rows[:, 0] >> HALF, observers).astype(np.uint8)
 
 
-def _ends(legs: Words) -> tuple[Words, tuple[NDArray[np.uint32], int]]:
-    """Return what legs share with others' views over all hours and actions, and its hash table."""
-    pairs = pl.DataFrame([column(str(at), legs[:, at]) for at in (CLIENT, SERVER)])
-    ends = pairs.unique().with_columns(one=pl.lit(1, pl.UInt64)).to_numpy()
-    ends = np.ascontiguousarray(ends)
-    empty, mask = table(len(ends), "ends")
-    load("flowlens.conversations.viewkernel")["learn"](
-        address(ends), len(ends), mask, address(empty)
+def _slim(views: Words) -> pl.LazyFrame:
+    """Return of placed views what legs are compared with."""
+    names = ("client", "server_end", "what", "where", "times", "marks")
+    places = (CLIENT, SERVER, WHAT, WHERE, TIMES, MARKS)
+    raw = pl.LazyFrame([column(name, views[:, at]) for name, at in zip(names, places, strict=True)])
+    return raw.with_columns(
+        observer=pl.col("where") // WORD,
+        last_seen=pl.col("times") // WORD,
+        place=(pl.col("marks") // 2**PLACE % 4).cast(pl.UInt8),
     )
-    return ends, (empty.copy(), mask)
+
+
+Table = tuple[Words, NDArray[np.uint32], int]
+
+
+def _known(pairs: Words) -> Table:
+    """Return pairs of numbers so that `viewkernel.role` finds them: rows, hash table, its mask."""
+    kept = pl.DataFrame([column(str(at), pairs[:, at]) for at in range(2)]).unique()
+    found = np.ascontiguousarray(kept.with_columns(one=pl.lit(1, pl.UInt64)).to_numpy())
+    empty, mask = table(len(found), "ends")
+    learn = load("flowlens.conversations.viewkernel")["learn"]
+    learn(address(found), len(found), mask, address(empty))
+    return found, empty.copy(), mask
+
+
+def _arguments(known: Table) -> tuple[int, int, int]:
+    found, empty, mask = known
+    return address(found), mask, address(empty)

@@ -9,6 +9,7 @@ from flowlens.conversations.kernel import HALF, I, U, inlined
 from flowlens.conversations.seatkernel import spot
 from flowlens.conversations.viewkernel import (
     CLIENT,
+    END,
     OBSERVER,
     SEEN_RAWS,
     SERVER,
@@ -44,16 +45,25 @@ def picked(views, count, seats, mask, table, asked, marks, last, out):
     return done
 
 
-def split(views, count, passing, ends, mask, table, out):
-    """Take away placed views of passing seats, and put those aside that share ends with legs.
+@inlined
+def halved(views, at, boxes, most, known):
+    """Say whether one end of a gateway's view is the gateway itself, and not both."""
+    observer = views[at + OBSERVER] >> HALF
+    outer = role(observer, views[at + CLIENT], boxes, most, known)
+    return outer != role(observer, views[at + SERVER] >> END, boxes, most, known)
 
-    What stays moves to the front. `table` is the hash table of `ends`, as `viewkernel.learn` makes
-    it. Return how many stay, and above these 32 bits how many are put aside.
+
+def split(views, count, passing, boxes, most, known, ends, mask, table, out):
+    """Take away the legs among placed views, and put those aside that share ends with linked ones.
+
+    What stays moves to the front. `known` is the hash table of `boxes`, observers and their
+    addresses, and `table` that of `ends`, as `viewkernel.learn` makes them. Return how many stay,
+    and above these 32 bits how many are put aside.
     """
     kept, aside = I(0), I(0)
     for view in range(count):
         at = view * VIEW
-        if passing[views[at + SEEN_RAWS]]:
+        if passing[views[at + SEEN_RAWS]] and halved(views, at, boxes, most, known):
             continue
         if role(views[at + CLIENT], views[at + SERVER], ends, mask, table):
             moved(views, at, out, aside * VIEW)
@@ -69,5 +79,5 @@ p8, p32, p64 = (types.CPointer(of) for of in (types.uint8, types.uint32, u64))
 
 KERNELS = {
     "picked": (picked, i64(p64, i64, p64, u64, p32, p8, p8, u64, p64)),
-    "split": (split, i64(p64, i64, p8, p64, u64, p32, p64)),
+    "split": (split, i64(p64, i64, p8, p64, u64, p32, p64, u64, p32, p64)),
 }
