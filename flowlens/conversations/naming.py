@@ -1,6 +1,7 @@
 """Chosen views to the conversations table, from columns of integers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -8,9 +9,11 @@ from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING, WORD
 from flowlens.conversations.counting import PLACES, SURE
+from flowlens.conversations.room import room, table
 from flowlens.conversations.rows import LEGS
 from flowlens.tables import CONVERSATIONS
-from flowlens_parsers.packing import Words
+from flowlens_parsers.machine import Kernel, load
+from flowlens_parsers.packing import Words, address
 
 __all__ = ["NARROW", "WIDE", "Naming"]
 
@@ -46,8 +49,10 @@ class Naming:
     texts: pl.Series
     ranks: NDArray[np.uint32]
     more: pl.Series
+    _kernel: Mapping[str, Kernel] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._kernel = load("flowlens.conversations.sortkernel")
         # Behind the last text stands null, which comes last.
         self.texts = pl.concat([self.texts, pl.Series([None], dtype=pl.String)]).rechunk()
         self.ranks = np.append(self.ranks, np.uint32(2**32 - 1))
@@ -78,16 +83,23 @@ class Naming:
         return told.select(pl.col(name).cast(dtype) for name, dtype in CONVERSATIONS.items())
 
     def observers(self, sets: Words) -> pl.Series:
-        """Return the sorted names of each set of observers.
+        """Return the sorted names of each set of observers; there are few sets.
 
         Args:
             sets: two codes in a word, or null below the number of a larger set.
         """
+        count = len(sets)
+        empty, mask = table(count)
+        firsts, numbers = room("firsts", count, np.uint32), np.empty(count, np.uint32)
+        total = self._kernel["distinct"](
+            *(address(sets), count, mask, address(empty)), *(address(firsts), address(numbers))
+        )
+        return self._named(sets[firsts[:total]]).gather(pl.Series(numbers))
+
+    def _named(self, sets: Words) -> pl.Series:
         low, high = sets & BELOW, sets >> HALF
         larger = (low == NOTHING) & (high != NOTHING)
         few = self._few(low, np.where(larger, np.uint64(NOTHING), high))
-        if not larger.any():
-            return few
         turn = np.arange(len(sets))
         turn[larger] = len(sets) + high[larger].astype(np.int64)
         return pl.concat([few, self.more]).gather(pl.Series(turn))

@@ -7,7 +7,7 @@ what `counting.ordered` and `named` do with frames: both are held together by a 
 import numpy as np
 from numba import types
 
-from flowlens.conversations.kernel import HALF, NULL, I, U, inlined
+from flowlens.conversations.kernel import HALF, MIX, NULL, I, U, inlined
 from flowlens.conversations.seatkernel import LEG, PLACE
 from flowlens.conversations.viewkernel import (
     CLIENT,
@@ -117,11 +117,30 @@ def columns(views, order, count, missing, wide, narrow):
     return I(0)
 
 
+def distinct(words, count, mask, table, firsts, numbers):
+    """Give each word the number of the first one like it; return how many there are.
+
+    `firsts` becomes where each is first; `table` is an empty hash table of `mask` + 1 places.
+    """
+    total = I(0)
+    for at in range(count):
+        place = ((words[at] * MIX) >> HALF) & mask
+        while table[place] and words[firsts[table[place] - 1]] != words[at]:
+            place = (place + U(1)) & mask
+        if not table[place]:
+            firsts[total] = np.uint32(at)
+            total += 1
+            table[place] = np.uint32(total)
+        numbers[at] = table[place] - np.uint32(1)
+    return total
+
+
 i64, u64 = types.int64, types.uint64
 p8, p32, p64 = (types.CPointer(of) for of in (types.uint8, types.uint32, u64))
 
 KERNELS = {
     "keys": (keys, i64(p64, i64, p32, i64, i64, p8, u64, p64, p64)),
     "ties": (ties, i64(p64, i64, p64, p64, i64)),
+    "distinct": (distinct, i64(p64, i64, u64, p32, p32, p32)),
     "columns": (columns, i64(p64, p64, i64, u64, p64, p32)),
 }
