@@ -14,7 +14,7 @@ from flowlens_parsers.packing import Words, address
 
 __all__ = ["Pile"]
 
-TOGETHER = 8  # parts that are fetched at once: they lie side by side in every block
+TOGETHER = 16  # parts that are fetched at once: they lie side by side in every block
 
 
 @dataclass(frozen=True, slots=True)

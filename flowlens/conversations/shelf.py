@@ -25,7 +25,7 @@ __all__ = ["EVER", "FLOW", "Shelf"]
 FLOW = 14  # integers of a flow
 WIDE, NARROW = 9, 7  # integers of a row
 EVER = 2**33  # seconds: after any time that a row can hold
-BLOCK = 1 << 18  # rows of a block
+BLOCK = 1 << 19  # rows of a block
 MOST = 1 << 20  # rows that are merged at once
 
 #: Odd numbers that make of what a flow's rows share (lo, hi, where) a number.
