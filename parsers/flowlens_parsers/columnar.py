@@ -5,7 +5,6 @@ the packer's dictionary, and what is done for each row is arithmetic on numbers.
 not be records, or are none, are left to `columns.typed`.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 __all__ = ["Columnar", "texts"]
-
-#: Dictionaries of one kind that are remembered: each batch of a row group brings them again, and
-#: the packet's addresses are mostly the record's.
-LAST = 16
 
 
 def texts(file: "ParquetFile", names: Mapping[str, str]) -> list[str] | None:
@@ -66,7 +61,7 @@ class Columnar:
         self._kernel = load("flowlens_parsers.arrowkernel")
         self._columns: dict[tuple[str, ...], Words] = {}  # of each layout
         self._rows: Words = np.empty(0, np.uint64)
-        self._seen: dict[int, deque[tuple[Text, NDArray[np.uint32]]]] = {}
+        self._seen: dict[str, tuple[Text, NDArray[np.uint32]]] = {}  # by column
 
     def pack(self, batch: "pa.RecordBatch") -> tuple[Packed, Bits, Bits]:
         """Pack the records of a batch.
@@ -102,18 +97,22 @@ class Columnar:
                 most = MOST.get(SCHEMA[name], 2**63 - 1)
                 plan.numbers(column, at, MISSING.get(of, 0), most)
                 if of == NUMERAL:  # its text tells two flow logs of one interface apart
-                    texts, places = spelled(column)
-                    plan.coded(column, places, self._codes(texts, of), place)
+                    texts, turns = spelled(column)
+                    plan.coded(column, turns, self._codes(name, texts, of), place)
             elif of in (WORD, ADDRESS, NUMERAL):
-                codes = self._codes(text(column.dictionary), of)
+                codes = self._codes(name, text(column.dictionary), of)
                 plan.coded(column.indices, whole(column.indices), codes, place)
         return plan
 
-    def _codes(self, found: Text, of: int) -> NDArray[np.uint32]:
-        """Return the codes of the texts of a dictionary, `BAD` for what others must judge."""
-        for seen, codes in self._seen.get(of, ()):
-            if seen.same(found):
-                return codes
+    def _codes(self, name: str, found: Text, of: int) -> NDArray[np.uint32]:
+        """Return the codes of a column's dictionary, `BAD` for texts that others must judge.
+
+        Each batch of a row group brings the same one again, and the packet's addresses are mostly
+        the record's.
+        """
+        for like in (name, name.removeprefix("pkt_")):
+            if like in self._seen and self._seen[like][0].same(found):
+                return self._seen[like][1]
         tokens, where = self._tokens, found.arguments
         codes = np.empty(len(found), np.uint32)
         tokens.learn(len(found))
@@ -128,7 +127,7 @@ class Columnar:
                 codes[place] = self._code(found.word(place), of)
         tokens.learn(0)
         codes = codes if tokens.spotless else self._proven(codes)
-        self._seen.setdefault(of, deque(maxlen=LAST)).append((found, codes))
+        self._seen[name] = found, codes
         return codes
 
     def _code(self, text: str, of: int) -> int:

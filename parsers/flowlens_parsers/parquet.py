@@ -217,6 +217,8 @@ def _pieces(
             for batch in file.iter_batches(
                 batch_size=ROWS, row_groups=part, columns=columns, use_threads=False
             ):
+                # Neither UTF-8 nor places in dictionaries are checked on the way in.
+                batch.validate(full=True)
                 yield first, batch
                 first += batch.num_rows
     except (pa.ArrowException, pl.exceptions.PolarsError, OSError, ValueError) as error:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlens_parsers import SCHEMA, Batch, peek, read
+from flowlens_parsers.packing import SLOTS, Packer
 
 
 def stored(table: pa.Table, **options: Any) -> bytes:
@@ -181,9 +183,21 @@ def test_damage_is_a_reject(at: int, new: bytes, gone: int, packed: bool) -> Non
     data = stored(rows([FLOW, QUIET] * 50))
     data = data[:at] + new + data[at + gone :]
     data = gzip.compress(data)[: at + 20] if packed else data
-    for batch in read(io.BytesIO(data), "object"):
-        assert batch.lines == batch.records.height + batch.coverage.height + batch.rejects.height
+    for packer in (None, Packer(lambda texts: np.arange(len(texts), dtype=np.uint32))):
+        for batch in read(
+            io.BytesIO(data), "object", packer=packer, columns=SLOTS if packer else None
+        ):
+            assert batch.lines == batch.height + batch.coverage.height + batch.rejects.height
     peek(io.BytesIO(data), "object")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_text_that_is_no_utf8_is_damage(packed: bool) -> None:
+    """Bytes that are no text reject a file, whichever way its rows are read."""
+    data = stored(rows([FLOW] * 3), compression="none").replace(b"10.0.0.1", b"10.0.\xff.1")
+    packer = Packer(lambda texts: np.arange(len(texts), dtype=np.uint32)) if packed else None
+    [batch] = read(io.BytesIO(data), "object", packer=packer)
+    assert batch.rejects["reason"].to_list() == ["damaged"]
 
 
 def test_published_file_of_another_writer(published: Path) -> None:
