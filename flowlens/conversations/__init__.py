@@ -12,7 +12,7 @@ Large inputs take the same way as rows of integers in compiled loops, part by pa
 stays bounded; tests hold both ways to the same table::
 
     objects -> rows        packed records in parts                          packed, shelf, pile
-            -> views       merged, and the client told                      oriented
+            -> views       merged, and the client told                      oriented, work
             -> conversations  placed, linked, counted, put into order       parts, seats, through,
                                                                             chosen, sorter, naming
 """
