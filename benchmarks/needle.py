@@ -1,9 +1,9 @@
 """One address in raw flow logs: `flowlens records --where` against `igzip -dc | grep -F`.
 
 Both start as processes of their own and read the same .log.gz; the lines they find must be as
-many. The address is one whose text is in no other address of the logs, for `grep -F` knows no
-values. Where `igzip`, the command of ISA-L, is not installed, the nearest there is takes its
-place, and the output says so. flowlens also parses what it finds and counts what it passes over.
+many. `grep -F` knows no values, so it looks for the address between blanks. Where `igzip`, the
+command of ISA-L, is not installed, the nearest there is takes its place, and the output says so.
+flowlens also parses what it finds and counts what it passes over.
 
     python benchmarks/needle.py [RECORDS] [RUNS] [--data FOLDER]
 """
@@ -34,10 +34,10 @@ def unpacker() -> str:
 
 
 def address(logs: Path) -> str:
-    """Return an address with as many records as half of the others have, its text nowhere else."""
+    """Return an address with as many records as half of the others have."""
     first = min(logs.glob("*.log.gz"))
     seen = flowlens.scan_records(first).select("srcaddr").collect().to_series().value_counts()
-    some = seen.filter(pl.col("srcaddr").str.contains(r"^10\..*\.[0-9]{3}$"))
+    some = seen.filter(pl.col("srcaddr").str.starts_with("10."))
     ranked = some.sort("count", "srcaddr")
     return str(ranked["srcaddr"][ranked.height // 2])
 
@@ -60,7 +60,7 @@ def compare(logs: Path, runs: int) -> None:
     files = " ".join(shlex.quote(str(path)) for path in sorted(logs.glob("*.log.gz")))
     tool = f"{shlex.quote(sys.executable)} -m flowlens records"
     ours = f"{tool} {shlex.quote(str(logs))} --where 'addr = {wanted}' 2>/dev/null"
-    theirs = f"{unpacker()} {files} | grep -F {wanted}"
+    theirs = f"{unpacker()} {files} | grep -F ' {wanted} '"
     lines = found(ours) - 1, found(theirs)  # ours has a heading
     if lines[0] != lines[1]:
         sys.exit(f"{wanted}: flowlens finds {lines[0]} lines, {theirs} {lines[1]}")
