@@ -16,10 +16,11 @@ import polars as pl
 
 from flowlens.cluster.blobs import known, load, save
 from flowlens.cluster.spread import Piece, Plan
+from flowlens.conversations.pairs import ROLE
 from flowlens.conversations.rows import VIEW
 from flowlens.conversations.shelf import FLOW, Shelf
 from flowlens.conversations.spool import Spool
-from flowlens.conversations.work import ROLE, TUPLE, Work
+from flowlens.conversations.work import TUPLE, Work
 from flowlens_parsers.packing import Words
 
 __all__ = ["Part", "merge", "near", "settle"]

@@ -14,11 +14,12 @@ import numpy as np
 import polars as pl
 
 from flowlens.conversations.codes import WORD, column
+from flowlens.conversations.pairs import ROLE
 from flowlens.conversations.roles import clear, decided, weighed
 from flowlens.conversations.shelf import Shelf
 from flowlens.conversations.spool import Kept, Spool
 from flowlens.conversations.witnesses import signs
-from flowlens.conversations.work import ROLE, Work
+from flowlens.conversations.work import Work
 from flowlens_parsers.packing import Words
 
 __all__ = ["oriented", "settled"]

@@ -4,29 +4,26 @@ Where an observer stands to a conversation depends on all that it saw. That is g
 by part, and then told for each view; `views.placed` does the same with frames.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Protocol, TypeVar
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from flowlens.conversations.codes import NOTHING, WORD, column
+from flowlens.conversations.codes import WORD, column
 from flowlens.conversations.room import table
-from flowlens.conversations.rows import CLIENT, RAWS, SERVER, VIEW, WHERE
+from flowlens.conversations.rows import CLIENT, SERVER, VIEW, WHERE
+from flowlens.conversations.sights import NONE, Over, Sights
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
-__all__ = ["Known", "Over", "Places", "Seats"]
+__all__ = ["Known", "Places", "Seats"]
 
 SEAT = 4  # integers of a seat
 PLACE, PAIR, SPAN, FACTS = range(4)  # where it has what; its place is observer and flow log
 LOW, HIGH, INSTANCE, STANDIN = 1, 2, 4, 8  # bits of the facts
-NONE = 2**64 - 1
 HALF, END = np.uint64(32), np.uint64(24)
-BELOW = np.uint64(WORD - 1)
 
 
 class Seats:
@@ -112,16 +109,6 @@ class Known:
     held: Words | None
 
 
-T = TypeVar("T")
-
-
-class Over(Protocol):
-    """Does something to the views of each part, which nobody may change or keep."""
-
-    def __call__(self, do: Callable[[Words], T], /) -> list[T]:
-        """Return what comes of it, in order of the parts."""
-
-
 @dataclass(slots=True)
 class Places:
     """Where observers stand to their conversations.
@@ -139,14 +126,14 @@ class Places:
     codes: int
     _owns: Words = field(init=False)
     _about: NDArray[np.uint8] = field(init=False)
-    _sights: "_Sights | None" = field(init=False, default=None)
+    _sights: Sights | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         about = _about(self.seats.frame(), self.known.boxed).collect()
         self._owns = about["own"].to_numpy().copy()
         self._about = about["about"].to_numpy().copy()
         if (self._owns == NONE).any():
-            self._sights = _Sights(self._torn, self.over, self.codes)
+            self._sights = Sights(self._torn, self.over, self.codes)
 
     def stand(self, views: Words) -> None:
         """Write into views where their observers stand.
@@ -191,63 +178,6 @@ def _about(seats: pl.LazyFrame, boxed: pl.Series) -> pl.LazyFrame:
             about=pl.col("holder").cast(pl.UInt8) + passing,
         )
     )
-
-
-def near(views: Words) -> tuple[Words, Words]:
-    """Return the addresses of client and server that the records themselves name."""
-    raws = views[:, RAWS]
-    low, high = raws & BELOW, raws >> HALF
-    client = np.where(low == NOTHING, views[:, CLIENT], low)
-    return client, np.where(high == NOTHING, views[:, SERVER] >> END, high)
-
-
-class _Sights:
-    """How often an observer sees an address, and how many observers do.
-
-    Args:
-        torn: says which views are of observers without an own address.
-        over: does something to the views of each part.
-        codes: texts in the dictionary.
-    """
-
-    def __init__(self, torn: Callable[[Words], NDArray[np.bool_]], over: Over, codes: int) -> None:
-        self._last = codes
-        wanted = np.zeros(codes + 1, bool)
-
-        def want(views: Words) -> None:
-            for end in near(views.reshape(-1, VIEW)[torn(views)]):
-                wanted[self._mark(end)] = True
-
-        over(want)
-        found = over(lambda views: self._pairs(views.reshape(-1, VIEW), wanted))
-        keys, times = (np.concatenate(side) for side in zip(*found, strict=True))
-        self.keys, starts = np.unique(keys, return_inverse=True)
-        self.times = np.bincount(starts, times, len(self.keys)).astype(np.int64)
-        self.spread = np.bincount(self._mark(self.keys & BELOW), minlength=codes + 1)
-
-    def less(self, views: Words) -> Words:
-        """Return the address that looks like the observer's own, all bits where none does."""
-        client, server = near(views)
-        where = views[:, WHERE] >> HALF << HALF
-        more = self._times(where | client) - self._times(where | server)
-        fewer = self.spread[self._mark(server)] - self.spread[self._mark(client)]
-        sign = np.where(more == 0, fewer, more)
-        neither = np.where(sign == 0, np.uint64(NONE), server)
-        return np.where(sign > 0, client, neither)
-
-    def _mark(self, codes: Words) -> NDArray[np.int64]:
-        return np.minimum(codes, np.uint64(self._last)).astype(np.int64)
-
-    def _times(self, keys: Words) -> NDArray[np.int64]:
-        return self.times[np.searchsorted(self.keys, keys)]
-
-    def _pairs(self, views: Words, wanted: NDArray[np.bool_]) -> tuple[Words, NDArray[np.int64]]:
-        client, server = near(views)
-        where = views[:, WHERE] >> HALF << HALF
-        first = wanted[self._mark(client)]
-        second = wanted[self._mark(server)] & (client != server)
-        keys = np.concatenate([(where | client)[first], (where | server)[second]])
-        return np.unique(keys, return_counts=True)
 
 
 def _holding(views: Words, held: Words) -> NDArray[np.uint8]:

@@ -21,10 +21,16 @@ def alike(views, at, to):
 
 
 @inlined
-def copy(views, at, set, out, to):
-    """Write a view out, the set of its observers in place of its seat."""
+def moved(views, at, out, to):
+    """Copy a view."""
     for word in range(VIEW):
         out[to + word] = views[at + word]
+
+
+@inlined
+def copy(views, at, set, out, to):
+    """Write a view out, the set of its observers in place of its seat."""
+    moved(views, at, out, to)
     out[to + SEEN_RAWS] = set
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from flowlens.conversations.codes import WORD, code, column, text
 from flowlens.conversations.legs import PASSING, boxes, halves
-from flowlens.conversations.room import room, table
+from flowlens.conversations.pairs import Pairs, paired
+from flowlens.conversations.room import room
 from flowlens.conversations.rows import (
     CLIENT,
     MARKS,
@@ -27,7 +28,8 @@ from flowlens.conversations.rows import (
     placed,
     rows,
 )
-from flowlens.conversations.seats import Over, Places, Seats
+from flowlens.conversations.seats import Places, Seats
+from flowlens.conversations.sights import Over
 from flowlens.conversations.views import CLIENT as AT_CLIENT
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
@@ -117,7 +119,7 @@ class Through:
         legs = self._linked(words, columns)
         self._aside = [legs.ravel()]
         boxes = passing.boxes.drop_nulls("box").select("observer", "box").to_numpy()
-        self._ends, self._boxes = _known(legs[:, [CLIENT, SERVER]]), _known(boxes)
+        self._ends, self._boxes = _among(legs[:, [CLIENT, SERVER]]), _among(boxes)
 
     def split(self, views: Words) -> Words:
         """Return placed views without those that are judged apart, which are put aside."""
@@ -126,7 +128,7 @@ class Through:
         apart = room("apart", views.size, np.uint64)
         told = self._kernel["split"](
             *(address(views), views.size // VIEW, address(self._passing)),
-            *(*_arguments(self._boxes), *_arguments(self._ends), address(apart)),
+            *(*self._boxes.arguments, *self._ends.arguments, address(apart)),
         )
         aside, kept = divmod(told, WORD)
         if aside:
@@ -207,19 +209,8 @@ def _slim(views: Words) -> pl.LazyFrame:
     )
 
 
-Table = tuple[Words, NDArray[np.uint32], int]
-
-
-def _known(pairs: Words) -> Table:
-    """Return pairs of numbers so that `viewkernel.role` finds them: rows, hash table, its mask."""
+def _among(pairs: Words) -> Pairs:
+    """Return pairs of numbers, so that others are known to be among them."""
     kept = pl.DataFrame([column(str(at), pairs[:, at]) for at in range(2)]).unique()
-    found = np.ascontiguousarray(kept.with_columns(one=pl.lit(1, pl.UInt64)).to_numpy())
-    empty, mask = table(len(found), "ends")
-    learn = load("flowlens.conversations.viewkernel")["learn"]
-    learn(address(found), len(found), mask, address(empty))
-    return found, empty.copy(), mask
-
-
-def _arguments(known: Table) -> tuple[int, int, int]:
-    found, empty, mask = known
-    return address(found), mask, address(empty)
+    one = kept.with_columns(one=pl.lit(1, pl.UInt64)).to_numpy()
+    return paired(np.ascontiguousarray(one))

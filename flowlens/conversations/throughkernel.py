@@ -7,6 +7,7 @@ from numba import types
 
 from flowlens.conversations.kernel import HALF, I, U, inlined
 from flowlens.conversations.seatkernel import spot
+from flowlens.conversations.threadkernel import moved
 from flowlens.conversations.viewkernel import (
     CLIENT,
     END,
@@ -18,13 +19,6 @@ from flowlens.conversations.viewkernel import (
 )
 
 __all__ = ["KERNELS"]
-
-
-@inlined
-def moved(views, at, out, to):
-    """Copy a view."""
-    for word in range(VIEW):
-        out[to + word] = views[at + word]
 
 
 def picked(views, count, seats, mask, table, asked, marks, last, out):

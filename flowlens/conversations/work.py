@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING
+from flowlens.conversations.pairs import ROLE, Pairs, paired
 from flowlens.conversations.roles import OBVIOUS
 from flowlens.conversations.room import room, table
 from flowlens.conversations.rows import VIEW
@@ -19,9 +20,9 @@ from flowlens.conversations.shelf import FLOW
 from flowlens_parsers.machine import Kernel, load
 from flowlens_parsers.packing import Words, address
 
-__all__ = ["ROLE", "TUPLE", "Work"]
+__all__ = ["TUPLE", "Work"]
 
-TUPLE, ROLE = 8, 3  # integers of a 5-tuple, a role
+TUPLE = 8  # integers of a 5-tuple
 PORTS = 2**16
 
 
@@ -38,8 +39,7 @@ class Work:
     begins: list[int] = field(default_factory=list)
     _weights: NDArray[np.int8] = field(init=False)
     _kernel: Mapping[str, Kernel] = field(init=False)
-    _roles: Words = field(init=False)
-    _learnt: tuple[NDArray[np.uint32], int] = field(init=False)
+    _roles: Pairs = field(init=False)
 
     def __post_init__(self) -> None:
         self._kernel = load("flowlens.conversations.viewkernel")
@@ -71,17 +71,15 @@ class Work:
 
     def learn(self, roles: Words) -> None:
         """Take note of the roles of open 5-tuples."""
-        empty, mask = table(len(roles), "learnt")
-        self._kernel["learn"](address(roles), len(roles), mask, address(empty))
-        self._roles, self._learnt = roles, (empty.copy(), mask)
+        self._roles = paired(roles)
 
     def views(self, flows: Words) -> Words:
         """Merge flows into views, `VIEW` integers each in one row, in room of this thread."""
-        count, (learnt, known) = flows.size // FLOW, self._learnt
+        count = flows.size // FLOW
         empty, mask = table(count)
         out = room("views", count * VIEW, np.uint64)
         total = self._kernel["views"](
-            *(address(flows), count, address(self._roles), known, address(learnt)),
+            *(address(flows), count, *self._roles.arguments),
             *(address(self.ranks), mask, address(empty), address(out)),
         )
         return out[: total * VIEW]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flowlens_parsers.packing import MARGIN
 from flowlens_parsers.tokens import NULL, address
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ __all__ = ["Bits", "Plan", "Text", "present", "spelled", "text", "whole"]
 #: Kinds of column: numbers of 32 and of 64 bits, places in a dictionary.
 SHORT, LONG, CODED = range(3)
 Bits = NDArray[np.bool_]
-MARGIN = 64  # bytes behind a text that a kernel may read
 
 
 @dataclass(frozen=True, slots=True)

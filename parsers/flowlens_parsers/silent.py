@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from flowlens_parsers import lines
 from flowlens_parsers.arrays import Bits, present, text, whole
-from flowlens_parsers.batch import COVERAGE
 from flowlens_parsers.columns import NOTHING
 from flowlens_parsers.fields import OBSERVERS, TIME
 from flowlens_parsers.values import SECONDS
@@ -44,28 +44,17 @@ def fits(batch: "pa.RecordBatch", name: str) -> Bits:
 
 
 def coverage(batch: "pa.RecordBatch", rows: Bits, source: str) -> pl.DataFrame:
-    """Return what rows that are no flows say, as `COVERAGE`.
+    """Return what rows that are no flows say, as `lines.coverage` does.
 
     Args:
         batch: as `quiet` takes it.
         rows: which of them.
         source: the object.
     """
-    seen = [_texts(batch, name, rows) for name in OBSERVERS if name in batch.schema.names]
-    told = pl.DataFrame([column.alias(str(at)) for at, column in enumerate(seen)])
-    return (
-        pl.DataFrame([_texts(batch, "log_status", rows)])
-        .select(
-            observer=told.select(pl.coalesce(pl.lit(None, pl.String), pl.all())).to_series()
-            if seen
-            else pl.lit(None, pl.String),
-            status="log_status",
-            start=_times(batch, "start", rows),
-            end=_times(batch, "end", rows),
-            source=pl.lit(source),
-        )
-        .select(*COVERAGE)
-    )
+    given = batch.schema.names
+    texts = [_texts(batch, name, rows) for name in ("log_status", *OBSERVERS) if name in given]
+    times = [_times(batch, name, rows) for name in ("start", "end") if name in given]
+    return lines.coverage(pl.DataFrame([*texts, *times]), source)
 
 
 def _texts(batch: "pa.RecordBatch", name: str, rows: Bits) -> pl.Series:
@@ -80,8 +69,6 @@ def _texts(batch: "pa.RecordBatch", name: str, rows: Bits) -> pl.Series:
 
 def _times(batch: "pa.RecordBatch", name: str, rows: Bits) -> pl.Series:
     """Return times in seconds at some rows."""
-    if name not in batch.schema.names:
-        return pl.Series(name, [None], dtype=TIME).new_from_index(0, int(rows.sum()))
     column = batch.column(name)
     values = pl.Series(name, whole(column)[rows].astype(np.int64) * 1000)
     given = pl.Series(present(column)[rows])

@@ -1,6 +1,9 @@
 from flowlens.conversations import kernel as merging
-from flowlens.conversations import shelf, viewkernel, work
+from flowlens.conversations import pairs as pairing
+from flowlens.conversations import rows, shelf, viewkernel, work
 from flowlens_parsers import (
+    arrays,
+    arrowkernel,
     bytekernel,
     kernel,
     linekernel,
@@ -17,7 +20,9 @@ def test_kernels_and_callers_mean_the_same_places() -> None:
     pairs = (
         (linekernel, packing, ("NUMBER", "FLAGS", "STATUS", "SPAN", "HEIGHT")),
         (linekernel, tokens, ("WORD", "NUMERAL")),
-        (tokenkernel, tokens, ("ADDRESS", "ENTRY", "NULL", "TOKENS")),
+        (tokenkernel, tokens, ("ADDRESS", "ENTRY", "NULL", "TOKENS", "DOUBTS", "LONGEST")),
+        (arrowkernel, arrays, ("SHORT", "LONG", "CODED")),
+        (arrowkernel, tokens, ("BAD",)),
         (kernel, packing, ("AT", "ROWS", "ODDS", "LINES")),
         (rowkernel, packing, ("WIDTH",)),
         (splitkernel, packing, ("STOPS",)),
@@ -36,5 +41,5 @@ def test_kernels_and_callers_mean_the_same_places() -> None:
         assert packing.SLOTS[getattr(rowkernel, name)] == column
     assert (merging.PACKED, merging.FLOW) == (packing.WIDTH, shelf.FLOW)
     assert (merging.SERVICE + 1, merging.RAW) == (shelf.WIDE, shelf.NARROW)
-    for name in ("TUPLE", "VIEW", "ROLE"):
-        assert getattr(viewkernel, name) == getattr(work, name)
+    for name, caller in (("TUPLE", work), ("VIEW", rows), ("ROLE", pairing)):
+        assert getattr(viewkernel, name) == getattr(caller, name)

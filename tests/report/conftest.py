@@ -170,18 +170,19 @@ def network() -> Callable[[int], Case]:
     return get
 
 
+def made(case: Case, **changes: Any) -> str:
+    """The page of a case with some parts changed."""
+    parts = case | changes
+    return render(
+        parts["edges"],
+        parts["findings"],
+        parts["coverage"],
+        parts["facts"],
+        windows=case["windows"],
+    )
+
+
 @pytest.fixture(scope="session")
 def page(network: Callable[[int], Case]) -> Callable[[int], str]:
     """Give the page of the case with so many destinations; each is made once."""
-
-    def made(total: int) -> str:
-        case = network(total)
-        return render(
-            case["edges"],
-            case["findings"],
-            case["coverage"],
-            case["facts"],
-            windows=case["windows"],
-        )
-
-    return cache(made)
+    return cache(lambda total: made(network(total)))

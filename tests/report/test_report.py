@@ -5,7 +5,6 @@ from collections.abc import Callable
 from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 from zlib import decompress
 
 import polars as pl
@@ -21,8 +20,8 @@ from flowlens.report.shape import crowd, shape
 from flowlens.report.strip import numbers
 from flowlens.tables import COVERAGE, EDGES, FINDINGS, empty
 from flowlens.words import size
+from tests.report.conftest import Case, made
 
-Case = dict[str, Any]
 Network = Callable[[int], Case]
 Made = Callable[[int], str]
 VOID = {"meta", "input", "br", "hr", "img", "link"}
@@ -58,17 +57,6 @@ class Page(HTMLParser):
 
     def named(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.tags if name == tag]
-
-
-def made(case: Case, **changes: Any) -> str:
-    parts = case | changes
-    return render(
-        parts["edges"],
-        parts["findings"],
-        parts["coverage"],
-        parts["facts"],
-        windows=case["windows"],
-    )
 
 
 def shown(text: str) -> str:
