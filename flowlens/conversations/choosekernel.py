@@ -7,18 +7,9 @@ what `counting.counted` does with frames: both are held together by a property t
 import numpy as np
 from numba import types
 
-from flowlens.conversations.kernel import HALF, NULL, I, U, inlined
 from flowlens.conversations.seatkernel import PLACE, SEAT, SPAN
-from flowlens.conversations.viewkernel import (
-    HOUR,
-    IN,
-    MARKS,
-    OBSERVER,
-    OUT,
-    SEEN_RAWS,
-    TIMES,
-    VIEW,
-)
+from flowlens.conversations.viewkernel import HOUR, IN, MARKS, OBSERVER, OUT, SEEN_RAWS, TIMES, VIEW
+from flowlens.conversations.wordkernel import HALF, NULL, I, U, inlined
 
 __all__ = ["KERNELS"]
 

@@ -37,6 +37,7 @@ MOST = 11  # parts are 2 ** this at most: each is fetched from every block of ro
 MODULES = (
     "flowlens_parsers.kernel",
     "flowlens_parsers.arrowkernel",
+    "flowlens.conversations.rowkernel",
     "flowlens.conversations.kernel",
     "flowlens.conversations.viewkernel",
     "flowlens.conversations.seatkernel",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from threading import local
+from threading import Lock, local
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ TOGETHER = 16  # parts that are fetched at once: they lie side by side in every 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Rows sorted by part."""
+    """Rows of a desk, sorted by part."""
 
+    desk: int
     starts: NDArray[np.int64]
     rows: Kept
 
@@ -28,8 +29,8 @@ class _Block:
 class _Desk:
     """Rows of one thread that are not sorted yet, and their parts."""
 
-    def __init__(self, width: int) -> None:
-        self.width, self.count = width, 0
+    def __init__(self, number: int, width: int) -> None:
+        self.number, self.width, self.count = number, width, 0
         self.rows, self.parts = np.empty(0, np.uint64), np.empty(0, np.uint16)
 
     def grow(self, more: int) -> None:
@@ -58,28 +59,39 @@ class Pile:
     def __init__(self, spool: Spool, parts: int, width: int, least: int) -> None:
         self.spool, self.width, self.least = spool, width, least
         self.parts = range(parts)
-        self._scatter = load("flowlens.conversations.kernel")["scatter"]
+        self._scatter = load("flowlens.conversations.rowkernel")["scatter"]
         self._blocks: list[_Block] = []
         self._desks: list[_Desk] = []
         self._mine = local()
+        self._lock = Lock()
 
     @property
     def groups(self) -> list[range]:
         """Parts that are best fetched by one thread."""
         return [self.parts[at : at + TOGETHER] for at in self.parts[::TOGETHER]]
 
-    def desk(self, count: int) -> tuple[Words, NDArray[np.uint16]]:
-        """Return room of this thread for so many rows, and for their parts."""
+    @property
+    def turn(self) -> int:
+        """The number of this thread's desk."""
+        return self._desk().number
+
+    def _desk(self) -> _Desk:
         desk: _Desk | None = getattr(self._mine, "desk", None)
         if desk is None:
-            desk = self._mine.desk = _Desk(self.width)
-            self._desks.append(desk)
+            with self._lock:
+                desk = self._mine.desk = _Desk(len(self._desks), self.width)
+                self._desks.append(desk)
+        return desk
+
+    def desk(self, count: int) -> tuple[Words, NDArray[np.uint16]]:
+        """Return room of this thread for so many rows, and for their parts."""
+        desk = self._desk()
         desk.grow(count)
         return desk.rows[desk.count * self.width :], desk.parts[desk.count :]
 
     def put(self, count: int) -> None:
         """Take what this thread wrote into its room: so many rows."""
-        desk: _Desk = self._mine.desk
+        desk = self._desk()
         desk.count += count
         if desk.count >= self.least:
             self._sort(desk)
@@ -103,22 +115,33 @@ class Pile:
 
     def each(self, parts: range) -> Iterator[Words]:
         """Yield the rows of each of some neighbouring parts, in room of this thread."""
-        whole = room("together", self.count(parts) * self.width, np.uint64)
-        to, found = 0, []
-        for block in self._blocks:
-            starts = block.starts[parts.start : parts.stop + 1] * self.width
-            size = int(starts[-1] - starts[0])
-            some = self.spool.fill(whole[to : to + size], block.rows, int(starts[0]))
-            found.append((some, (starts - starts[0]).tolist()))
-            to += size
-        for at in range(len(parts)):
-            yield self._joined([some[starts[at] : starts[at + 1]] for some, starts in found])
+        whole, spans, _ = self.fetch(parts)
+        for some in (spans * self.width).tolist():
+            yield self._joined([whole[begin:end] for begin, end in some if begin < end])
 
-    def pieces(self, part: int) -> Iterator[Words]:
-        """Yield the rows of a part, block by block; nobody may change them."""
+    def fetch(self, parts: range) -> tuple[Words, NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows of some neighbouring parts, in room of this thread.
+
+        Returns:
+            the rows; by part and block, where they begin and end; the desk of each block.
+        """
+        whole = room("together", self.count(parts) * self.width, np.uint64)
+        spans = np.empty((len(parts), len(self._blocks), 2), np.int64)
+        to = 0
+        for at, block in enumerate(self._blocks):
+            starts = block.starts[parts.start : parts.stop + 1]
+            begin, size = int(starts[0]), int(starts[-1] - starts[0])
+            out = whole[to * self.width : (to + size) * self.width]
+            self.spool.fill(out, block.rows, begin * self.width)
+            spans[:, at, 0], spans[:, at, 1] = starts[:-1] + (to - begin), starts[1:] + (to - begin)
+            to += size
+        return whole, spans, np.array([block.desk for block in self._blocks], np.int64)
+
+    def pieces(self, part: int) -> Iterator[tuple[int, Words]]:
+        """Yield the rows of a part, block by block, with its desk; nobody may change them."""
         for block in self._blocks:
             begin, end = (int(at) * self.width for at in block.starts[part : part + 2])
-            yield self.spool.give(block.rows, begin, end)
+            yield block.desk, self.spool.give(block.rows, begin, end)
 
     def _joined(self, pieces: Sequence[Words]) -> Words:
         if len(pieces) == 1:
@@ -137,5 +160,5 @@ class Pile:
                 *(address(found), len(parts), self.width),
                 *(address(parts), address(turn), address(rows)),
             )
-        self._blocks.append(_Block(starts, self.spool.keep(rows)))
+        self._blocks.append(_Block(desk.number, starts, self.spool.keep(rows)))
         desk.count = 0

@@ -8,7 +8,6 @@ all views of one observer, through one flow log, have in common.
 import numpy as np
 from numba import types
 
-from flowlens.conversations.kernel import HALF, MIX, NONE, NULL, I, U, inlined, stir
 from flowlens.conversations.viewkernel import (
     CLIENT,
     END,
@@ -19,6 +18,7 @@ from flowlens.conversations.viewkernel import (
     TIMES,
     VIEW,
 )
+from flowlens.conversations.wordkernel import HALF, MIX, NONE, NULL, I, U, inlined, stir
 
 __all__ = ["KERNELS"]
 

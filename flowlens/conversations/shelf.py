@@ -1,10 +1,11 @@
 """Rows of records, sorted by part, in memory or in a file; merged into flows part by part.
 
-A *row* is seven integers, nine where the format has ``pkt-*`` fields: lower and higher end, where,
-action and bits, bytes, packets, times, and with nine the raw addresses and the services, as
-`flowlens.conversations.kernel` lays them out. Rows lie in parts by a hash of their two addresses:
-a part is merged within the processor's cache, and a flow, a 5-tuple and a conversation are always
-within one part.
+A *row* lies here in four integers, five where the format has ``pkt-*`` fields: lower end and
+sender, higher end and duration, bytes and packets, start and stamp, and the raw addresses.
+Rows lie in parts by a hash of their two addresses: a part is merged within the processor's cache,
+and a flow, a 5-tuple and a conversation are always within one part. To be merged a row becomes
+whole, seven integers or nine: lower and higher end, where, action and bits, bytes, packets, times,
+and with nine the raw addresses and the services, as `flowlens.conversations.rowkernel` has them.
 """
 
 from collections.abc import Iterator
@@ -17,13 +18,15 @@ from flowlens.conversations.flows import IDENTIFYING
 from flowlens.conversations.pile import Pile
 from flowlens.conversations.room import room, table
 from flowlens.conversations.spool import Kept, Spool
+from flowlens.conversations.stamps import STAMP, Stamps
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
 __all__ = ["EVER", "FLOW", "Shelf"]
 
 FLOW = 14  # integers of a flow
-WIDE, NARROW = 9, 7  # integers of a row
+WIDE, NARROW = 9, 7  # integers of a whole row
+FOLDED = {WIDE: 5, NARROW: 4}  # as it lies here
 EVER = 2**33  # seconds: after any time that a row can hold
 BLOCK = 1 << 19  # rows of a block
 MOST = 1 << 20  # rows that are merged at once
@@ -47,9 +50,13 @@ class Shelf:
         self, *, bits: int, spool: Spool, columns: frozenset[str], most: int = MOST
     ) -> None:
         self.bits, self.most, self.once = bits, most, columns >= IDENTIFYING
-        width = WIDE if any(name.startswith("pkt_") for name in columns) else NARROW
-        self._pile = Pile(spool, 2**bits, width, BLOCK)
-        self._kernel = load("flowlens.conversations.kernel")
+        self._width = WIDE if any(name.startswith("pkt_") for name in columns) else NARROW
+        self._pile = Pile(spool, 2**bits, FOLDED[self._width], BLOCK)
+        self._stamps: dict[int, Stamps] = {}  # by desk
+        self._common: Words = np.empty(0, np.uint64)  # all of them, of one desk after the other
+        self._bases = np.empty(0, np.int64)  # where each desk's begin
+        self._merge = load("flowlens.conversations.kernel")["merge"]
+        self._unfold = load("flowlens.conversations.rowkernel")["unfold"]
 
     @property
     def spool(self) -> Spool:
@@ -83,17 +90,20 @@ class Shelf:
         """
         records = np.ascontiguousarray(records)
         rows, parts = self._pile.desk(len(records))
-        done = self._kernel["place"](
-            *(address(records), len(records), 0 if codes is None else address(codes)),
-            *(codes is None, log, versions, since, until),
-            *(self.bits, self._pile.width, address(rows), address(parts)),
-        )
+        desk = self._pile.turn
+        stamps = self._stamps.get(desk) or self._stamps.setdefault(desk, Stamps())
+        how = (0 if codes is None else address(codes), codes is None, log, versions, since, until)
+        done = stamps.fold(records, (*how, self.bits, self._pile.width), address(rows), parts)
         self._pile.put(done)
         return done
 
     def close(self) -> None:
         """Nothing more comes."""
         self._pile.close()
+        each = [self._stamps[desk].rows for desk in range(len(self._stamps))]
+        self._common = np.concatenate([self._common[:0], *each])
+        self._bases = np.cumsum([0, *map(len, each)]) // STAMP
+        self._stamps.clear()
 
     def flows(self, parts: range, ranks: NDArray[np.uint32]) -> Iterator[Words]:
         """Merge the rows of each of some neighbouring parts into flows, `FLOW` integers each.
@@ -105,20 +115,38 @@ class Shelf:
             ranks: place of the text of each code in the order of all texts.
         """
         if self._pile.count(parts) <= self.most:
-            yield from (self._merged(rows, ranks) for rows in self._pile.each(parts))
+            rows, spans, desks = self._pile.fetch(parts)
+            bases = self._bases[desks]
+            yield from (self._merged(self._whole(rows, some, bases), ranks) for some in spans)
             return
         for part in parts:
             number = -(-self._pile.count(range(part, part + 1)) // self.most)
             slices = self._slices(part, number)
             yield np.concatenate([self._merged(rows, ranks).copy() for rows in slices])
 
+    def _whole(self, rows: Words, spans: NDArray[np.int64], bases: NDArray[np.int64]) -> Words:
+        """Return whole rows, in room of this thread.
+
+        Args:
+            rows: some, as they lie here.
+            spans: where the stretches of them that are asked for begin and end.
+            bases: where the stamps of each stretch begin.
+        """
+        count = int((spans[:, 1] - spans[:, 0]).sum())
+        out, spans = room("rows", count * self._width, np.uint64), np.ascontiguousarray(spans)
+        self._unfold(
+            *(address(rows), address(spans), len(spans), address(bases)),
+            *(self._pile.width, address(self._common), address(out), self._width),
+        )
+        return out
+
     def _merged(self, rows: Words, ranks: NDArray[np.uint32]) -> Words:
-        count = len(rows) // self._pile.width
+        count = len(rows) // self._width
         copies, places = table(count, "copies")
         again, _ = table(count, "again")
         flows = room("flows", count * FLOW, np.uint64)
-        total = self._kernel["merge"](
-            *(address(rows), count, self._pile.width, self.once, address(ranks)),
+        total = self._merge(
+            *(address(rows), count, self._width, self.once, address(ranks)),
             *(address(copies), places, address(again), address(flows)),
         )
         return flows[: total * FLOW]
@@ -130,8 +158,9 @@ class Shelf:
         """
         slices: list[list[Kept]] = [[] for _ in range(max(1, number))]
         spool = self._pile.spool
-        for rows in self._pile.pieces(part):
-            each = rows.reshape(-1, self._pile.width)
+        for desk, rows in self._pile.pieces(part):
+            spans = np.array([[0, len(rows) // self._pile.width]])
+            each = self._whole(rows, spans, self._bases[[desk]]).reshape(-1, self._width)
             hash = np.bitwise_xor.reduce(each[:, : len(MIX)] * MIX, axis=1) >> np.uint64(32)
             of = hash % np.uint64(len(slices))
             for at, kept in enumerate(slices):

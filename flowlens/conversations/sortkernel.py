@@ -7,7 +7,6 @@ what `counting.ordered` and `named` do with frames: both are held together by a 
 import numpy as np
 from numba import types
 
-from flowlens.conversations.kernel import HALF, MIX, NULL, I, U, inlined
 from flowlens.conversations.seatkernel import LEG, PLACE
 from flowlens.conversations.viewkernel import (
     CLIENT,
@@ -22,6 +21,7 @@ from flowlens.conversations.viewkernel import (
     TIMES,
     VIEW,
 )
+from flowlens.conversations.wordkernel import HALF, MIX, NULL, I, U, inlined
 
 __all__ = ["KERNELS"]
 

@@ -7,8 +7,8 @@ Nothing imports this module but `flowlens_parsers.machine`, which keeps what bec
 import numpy as np
 from numba import types
 
-from flowlens.conversations.kernel import HALF, MIX, NULL, I, U, inlined, stir
 from flowlens.conversations.viewkernel import CLIENT, HOUR, OBSERVER, SEEN_RAWS, SERVER, VIEW
+from flowlens.conversations.wordkernel import HALF, MIX, NULL, I, U, inlined, stir
 
 __all__ = ["KERNELS"]
 

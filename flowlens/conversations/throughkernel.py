@@ -5,18 +5,10 @@ Nothing imports this module but `flowlens_parsers.machine`, which keeps what bec
 
 from numba import types
 
-from flowlens.conversations.kernel import HALF, I, U, inlined
 from flowlens.conversations.seatkernel import spot
 from flowlens.conversations.threadkernel import moved
-from flowlens.conversations.viewkernel import (
-    CLIENT,
-    END,
-    OBSERVER,
-    SEEN_RAWS,
-    SERVER,
-    VIEW,
-    role,
-)
+from flowlens.conversations.viewkernel import CLIENT, END, OBSERVER, SEEN_RAWS, SERVER, VIEW, role
+from flowlens.conversations.wordkernel import HALF, I, U, inlined
 
 __all__ = ["KERNELS"]
 

@@ -13,26 +13,18 @@ from flowlens.conversations.kernel import (
     FACTS,
     FIRST,
     FLOW,
-    HALF,
     HI,
     LAST,
     LO,
-    MIX,
-    NONE,
-    NULL,
     PACKETS_LO,
     RAWS,
     SERVICES,
     WHAT,
     WHERE,
-    I,
-    U,
-    inlined,
     least,
     leasts,
-    stir,
-    swapped,
 )
+from flowlens.conversations.wordkernel import HALF, MIX, NONE, NULL, I, U, inlined, stir, swapped
 
 __all__ = ["KERNELS"]
 

@@ -21,6 +21,7 @@ __all__ = ["KERNELS", "SEARCH", "Kernel", "ensure", "load", "ready"]
 KERNELS = (
     "flowlens_parsers.kernel",
     "flowlens_parsers.arrowkernel",
+    "flowlens.conversations.rowkernel",
     "flowlens.conversations.kernel",
     "flowlens.conversations.viewkernel",
     "flowlens.conversations.seatkernel",

@@ -5,6 +5,7 @@ asked for; those that may not be what their field wants are judged at once.
 """
 
 from collections.abc import Callable
+from ctypes import addressof, c_char
 
 import numpy as np
 import polars as pl
@@ -48,10 +49,16 @@ KNOWN = (
 )
 
 
+_ANYTHING = c_char * 0
+
+
 def address(array: NDArray[np.generic]) -> int:
     """Return where an array lies in memory, for a kernel."""
-    place: int = array.__array_interface__["data"][0]
-    return place
+    try:
+        return addressof(_ANYTHING.from_buffer(array))
+    except TypeError:  # it may not be written, or has gaps; the other way costs ten times as much
+        place: int = array.__array_interface__["data"][0]
+        return place
 
 
 def _numeral(text: str) -> str | None:

@@ -1,6 +1,7 @@
 from flowlens.conversations import kernel as merging
 from flowlens.conversations import pairs as pairing
-from flowlens.conversations import rows, shelf, viewkernel, work
+from flowlens.conversations import rowkernel as folding
+from flowlens.conversations import rows, shelf, stamps, viewkernel, work
 from flowlens_parsers import (
     arrays,
     arrowkernel,
@@ -39,7 +40,10 @@ def test_kernels_and_callers_mean_the_same_places() -> None:
     }  # fmt: skip
     for name, column in columns.items():
         assert packing.SLOTS[getattr(rowkernel, name)] == column
-    assert (merging.PACKED, merging.FLOW) == (packing.WIDTH, shelf.FLOW)
-    assert (merging.SERVICE + 1, merging.RAW) == (shelf.WIDE, shelf.NARROW)
+    assert (folding.PACKED, merging.FLOW) == (packing.WIDTH, shelf.FLOW)
+    assert (folding.SERVICE + 1, folding.RAW) == (shelf.WIDE, shelf.NARROW)
+    assert shelf.FOLDED == {shelf.WIDE: folding.RAWS + 1, shelf.NARROW: folding.RAWS}
+    for name in ("STAMP", "READ", "DONE", "STAMPS"):
+        assert getattr(folding, name) == getattr(stamps, name)
     for name, caller in (("TUPLE", work), ("VIEW", rows), ("ROLE", pairing)):
         assert getattr(viewkernel, name) == getattr(caller, name)
