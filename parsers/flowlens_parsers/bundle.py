@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from flowlens_parsers.headers import header
 from flowlens_parsers.quiet import Silence, silences
+from flowlens_parsers.streams import Block
 
 if TYPE_CHECKING:
     from flowlens_parsers.packing import Packer
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCK", "Bundle"]
 
 #: Bytes of text that are packed at once.
-BLOCK = 2 << 20
+BLOCK = 1 << 19
 
 #: Rows that are handed on at once, about.
 ROWS = 1 << 16
@@ -39,7 +40,7 @@ class Bundle:
         """Whether there is enough to be handed on."""
         return self.packer.height >= ROWS or len(self.left) >= ROWS
 
-    def take(self, block: bytes, names: Sequence[str], line: int) -> int:
+    def take(self, block: Block, names: Sequence[str], line: int) -> int:
         """Add whole lines and return how many, 0 where packing is not the way to read them.
 
         Args:
@@ -49,7 +50,7 @@ class Bundle:
         """
         before = self.packer.height
         found = self.packer.pack(block, names)
-        raw = [block[at : block.index(b"\n", at)] for at, _ in found.odd]
+        raw = [bytes(block[at : block.index(b"\n", at)]) for at, _ in found.odd]
         said, others = silences(raw, names)
         if len(raw) > max(ODD, found.lines // 4) or any(
             header(raw[at].decode("utf-8", "replace")) not in (None, names) for at in others

@@ -1,6 +1,5 @@
 """Compression taken off, in bounded memory, whatever the input demands."""
 
-import io
 import zlib
 from collections.abc import Callable, Iterator
 from gzip import BadGzipFile
@@ -8,7 +7,7 @@ from typing import BinaryIO
 
 from flowlens_parsers.errors import DAMAGED, TRUNCATED, BrokenError
 
-__all__ = ["DECODERS", "gunzip", "raw", "swift"]
+__all__ = ["DECODERS", "Swift", "gunzip", "raw"]
 
 _GZIP = b"\x1f\x8b\x08"
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -47,46 +46,53 @@ def gunzip(parts: Iterator[bytes]) -> Iterator[bytes]:
         rest = member.unused_data
 
 
-def swift(stream: BinaryIO, begin: int, parts: Iterator[bytes]) -> Iterator[bytes]:
-    """Decompress gzip members at once; from where that fails on, with care.
+class Swift(Iterator[bytes]):
+    """gzip members, decompressed at once; from where that fails on, with care.
 
     Args:
         stream: What can be read again.
         begin: Where the first member begins.
-        parts: The same bytes, in order, of which some were read from the stream already.
     """
-    from isal import igzip, isal_zlib
 
-    file: BinaryIO = igzip.open(_Joined(parts))  # type: ignore[no-untyped-call]
-    done = 0
-    try:
-        # It fills what it returns; a decompressor of one member makes room bit by bit.
-        while data := file.read(_OUTPUT):
-            yield data
-            done += len(data)
-    except (EOFError, BadGzipFile, isal_zlib.error):  # type: ignore[misc]  # as in `gunzip`
+    def __init__(self, stream: BinaryIO, begin: int) -> None:
+        from isal import igzip, isal_zlib
+
         stream.seek(begin)
-        for data in gunzip(raw(stream)):
+        self._stream, self._begin, self._done = stream, begin, 0
+        self._fault: type[Exception] = isal_zlib.error  # type: ignore[assignment]  # its stub
+        self._file: BinaryIO = igzip.open(stream)  # type: ignore[no-untyped-call]
+        self._slow: Iterator[bytes] | None = None
+
+    def readinto(self, room: memoryview) -> int:
+        """Fill memory with the next bytes; return how many, 0 where only parts come, or none."""
+        if self._slow is not None:
+            return 0
+        try:
+            size: int = self._file.readinto(room)  # type: ignore[attr-defined]  # as files have
+        except (EOFError, BadGzipFile, self._fault):
+            self._slow = self._careful()
+            return 0
+        self._done += size
+        return size
+
+    def __next__(self) -> bytes:
+        if self._slow is None:
+            part = bytearray(_OUTPUT)
+            size = self.readinto(memoryview(part))
+            if size:
+                return bytes(memoryview(part)[:size])
+        if self._slow is None:
+            raise StopIteration
+        return next(self._slow)
+
+    def _careful(self) -> Iterator[bytes]:
+        """Yield what was not read yet."""
+        self._stream.seek(self._begin)
+        done = self._done
+        for data in gunzip(raw(self._stream)):
             if len(data) > done:
                 yield data[done:]
             done = max(0, done - len(data))
-
-
-class _Joined(io.RawIOBase):
-    """Bytes that come in parts, as a file."""
-
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        self._parts, self._rest = parts, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # typeshed: Buffer
-        if not self._rest:
-            self._rest = memoryview(next(self._parts, b""))
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
 
 
 def _salvage(data: bytes) -> bytes:

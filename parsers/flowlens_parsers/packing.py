@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from flowlens_parsers.fields import ADDRESSES, SCHEMA, TIME
 from flowlens_parsers.machine import load
+from flowlens_parsers.streams import Block
 from flowlens_parsers.tokens import (
     ADDRESS,
     BAD,
@@ -159,7 +160,7 @@ class Packer:
         """Forget the records after the first `height`."""
         self._state[ROWS] = height
 
-    def pack(self, block: bytes, names: Sequence[str]) -> Packed:
+    def pack(self, block: Block, names: Sequence[str]) -> Packed:
         """Add the records of a block of whole lines, each ending in a newline.
 
         Args:
@@ -199,7 +200,7 @@ class Packer:
             )
             tokens.learn(most)
 
-    def _refused(self, before: int, block: bytes) -> list[Odd]:
+    def _refused(self, before: int, block: Block) -> list[Odd]:
         """Take out the records of a block whose codes are not good; return where these are."""
         tokens, rows = self._tokens, self.records[before:]
         codes = np.append(tokens.codes, np.uint32(0))

@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from flowlens_parsers.errors import LONG, BrokenError
-from flowlens_parsers.inflate import DECODERS, gunzip, raw, swift
+from flowlens_parsers.inflate import DECODERS, Swift, gunzip, raw
 
-__all__ = ["LIMIT", "Fault", "Reader", "blocks"]
+__all__ = ["LIMIT", "Block", "Fault", "Reader", "blocks", "lent"]
 
 #: Bytes of the longest line that is read; AWS's longest possible record is far below.
 LIMIT = 1 << 20
 
+_NEWLINE = ord("\n")
 _DEPTH = 3  # compression inside compression: deeper is no log but a trap
+
+
+#: Whole lines, which may lie in memory that is used again.
+Block = bytes | bytearray
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,7 @@ class Reader:
     def __init__(self, stream: BinaryIO) -> None:
         self.raw: BinaryIO | None = stream if stream.seekable() else None
         begin = stream.tell() if self.raw else 0
-        self._parts = raw(stream)
+        self._parts: Iterator[bytes] = raw(stream)
         self._held: list[bytes] = []  # read ahead, in order
         self._broken: BrokenError | None = None
         self.ended = False  # nothing more to come, and nothing is missing
@@ -42,9 +47,10 @@ class Reader:
             decoder = next((DECODERS[m] for m in DECODERS if self.peek(len(m)) == m), None)
             if decoder is None:
                 break
-            parts = self._chain(self._held, self._parts, self._broken)
-            fast = decoder is gunzip and self.raw is not None
-            self._parts = swift(stream, begin, parts) if fast else decoder(parts)
+            if decoder is gunzip and self.raw is not None:
+                self._parts = Swift(stream, begin)
+            else:
+                self._parts = decoder(self._chain(self._held, self._parts, self._broken))
             self.raw = None
             self._held, self._broken, self.ended = [], None, False
 
@@ -56,6 +62,30 @@ class Reader:
         if broken is not None:
             raise broken
         yield from parts
+
+    def fill(self, room: memoryview) -> int:
+        """Fill memory with the next bytes, as far as there are any; return how many.
+
+        Raises:
+            BrokenError: as `read` does.
+        """
+        have = 0
+        while have < len(room):
+            if not self._held and isinstance(self._parts, Swift):
+                size = self._parts.readinto(room[have:])
+                have += size
+                if size:
+                    continue
+            if not self._held and not self._pull():
+                break
+            part = self._held.pop(0)
+            size = min(len(part), len(room) - have)
+            room[have : have + size] = part[:size]
+            have += size
+            self.give(part[size:])
+        if room and not have and self._broken is not None:
+            raise self._broken
+        return have
 
     def _pull(self) -> bool:
         """Read one part ahead; False at the end or the break."""
@@ -119,7 +149,7 @@ class Reader:
         return taken
 
 
-def _cut(block: bytes) -> Iterator[bytes | Fault]:
+def _cut(block: bytearray) -> Iterator[bytearray | Fault]:
     """Take lines longer than `LIMIT` out of a block of whole lines."""
     begin = at = 0
     while at + LIMIT < len(block):
@@ -135,16 +165,56 @@ def _cut(block: bytes) -> Iterator[bytes | Fault]:
         yield block[begin:] if begin else block
 
 
-def _parts(reader: Reader, size: int) -> Iterator[list[bytes]]:
-    """Yield the parts of each block, a last line without its newline with one."""
-    while parts := reader.take(size):
-        if reader.ended and sum(map(len, parts)) < size and not parts[-1].endswith(b"\n"):
-            parts[-1] += b"\n"
-        yield parts
+def _long(line: bytes | bytearray) -> Fault:
+    return Fault(LONG, _shown(line))
 
 
-def _long(line: bytes) -> Fault:
-    return Fault(LONG, line[:800].decode("utf-8", "replace"))
+def _shown(line: bytes | bytearray) -> str:
+    return line[:800].decode("utf-8", "replace")
+
+
+def lent(reader: Reader, size: int) -> Iterator[bytearray | Fault]:
+    """Yield blocks as `blocks` does, each in the memory of the one before.
+
+    Fresh memory for each would cost as much as taking the compression off.
+    """
+    room, have, skipping = bytearray(size + 1), 0, False  # one more for a newline at the end
+    try:
+        while (filled := _filled(reader, room, have)) > have:
+            have = filled
+            if skipping:
+                begin = room.find(b"\n", 0, have) + 1
+                skipping, rest = not begin, room[begin:have] if begin else b""
+                room[: len(rest)], have = rest, len(rest)
+            end = room.rfind(b"\n", 0, have) + 1
+            if end:
+                rest, spare = room[end:have], bytes(len(room) - end)
+                del room[end:]
+                yield from _cut(room)
+                room += spare
+                room[: len(rest)], have = rest, len(rest)
+            elif have > LIMIT:
+                yield _long(room)
+                have, skipping = 0, True
+            elif have > len(room) // 2:
+                room += bytes(len(room))
+    except BrokenError as error:
+        yield Fault(error.reason, _shown(room[:have]))
+        return
+    if have:
+        yield room[:have] + b"\n"
+
+
+def _filled(reader: Reader, room: bytearray, have: int) -> int:
+    """Fill memory behind what it has; return how much it has then.
+
+    A last line without its newline gets one.
+    """
+    with memoryview(room) as whole, whole[have:-1] as free:
+        more = reader.fill(free)
+        if more and more < len(free) and reader.ended and whole[have + more - 1] != _NEWLINE:
+            whole[have + more], more = _NEWLINE, more + 1
+    return have + more
 
 
 def blocks(reader: Reader, size: int) -> Iterator[bytes | Fault]:
@@ -157,25 +227,5 @@ def blocks(reader: Reader, size: int) -> Iterator[bytes | Fault]:
     >>> list(blocks(Reader(io.BytesIO(b"one\ntwo")), 6))
     [b'one\n', b'two\n']
     """
-    tail, skipping = b"", False
-    try:
-        for parts in _parts(reader, size):
-            if skipping or b"\n" not in parts[-1]:
-                parts = [b"".join(parts)]
-            if skipping:
-                _, newline, parts[0] = parts[0].partition(b"\n")
-                skipping = not newline
-            last = parts.pop()
-            end = last.rfind(b"\n") + 1
-            if end:
-                yield from _cut(b"".join((tail, *parts, memoryview(last)[:end])))
-                tail = b""
-            tail += last[end:]
-            if len(tail) > LIMIT:
-                yield _long(tail)
-                tail, skipping = b"", True
-    except BrokenError as error:
-        yield Fault(error.reason, tail[:800].decode("utf-8", "replace"))
-        return
-    if tail:
-        yield tail + b"\n"
+    for block in lent(reader, size):
+        yield block if isinstance(block, Fault) else bytes(block)

@@ -14,7 +14,7 @@ from flowlens_parsers.headers import BLANKS, header, headers, names
 from flowlens_parsers.lines import merge, parse_lines, refused
 from flowlens_parsers.picking import picked
 from flowlens_parsers.quiet import table
-from flowlens_parsers.streams import Fault, Reader, blocks
+from flowlens_parsers.streams import Block, Fault, Reader, blocks, lent
 
 __all__ = ["Cursor", "layout", "match", "names", "parse_lines", "read_text"]
 
@@ -80,7 +80,7 @@ def _bundled(cursor: "Cursor", reader: Reader, bundle: Bundle) -> Iterator[Batch
     bundle.clear()
     cursor.bundle = bundle
     try:
-        for block in blocks(reader, min(cursor.options.size, BLOCK)):
+        for block in lent(reader, min(cursor.options.size, BLOCK)):
             if isinstance(block, Fault):
                 yield cursor.fault(block)
             else:
@@ -107,9 +107,9 @@ class Cursor:
         self.line += 1
         return reject(self.line - 1, place.reason, place.text, self.source)
 
-    def parse(self, block: bytes) -> Iterator[Batch]:
+    def parse(self, block: Block) -> Iterator[Batch]:
         """Parse whole lines, of which the first may be a header."""
-        first = block[: block.index(b"\n") + 1]
+        first = bytes(block[: block.index(b"\n") + 1])
         # No field's name begins with a digit, but most lines do.
         columns = None if first[:1].isdigit() else header(first.decode("utf-8", "replace"))
         if columns is None:
@@ -125,7 +125,7 @@ class Cursor:
         if count:
             yield replace(_nothing(columns, self.options.columns), headers=count)
 
-    def body(self, block: bytes) -> Iterator[Batch]:
+    def body(self, block: Block) -> Iterator[Batch]:
         """Parse whole lines: fast where that is proven, else in ever smaller pieces."""
         if not block:
             return
@@ -134,6 +134,7 @@ class Cursor:
                 yield from self.flush()
             return
         yield from self.flush()
+        block = bytes(block)
         batch = self.fast(block) or self.fast(_tidy(block))
         if batch is not None:
             yield batch
@@ -151,7 +152,7 @@ class Cursor:
         self.line += 0 if batch is None else batch.lines
         return batch
 
-    def packed(self, block: bytes) -> bool:
+    def packed(self, block: Block) -> bool:
         """Pack whole lines, if the caller wants that and no header among them changes columns."""
         if self.bundle is None or not self.packable:
             return False

@@ -55,7 +55,7 @@ _ANYTHING = c_char * 0
 def address(array: NDArray[np.generic]) -> int:
     """Return where an array lies in memory, for a kernel."""
     try:
-        return addressof(_ANYTHING.from_buffer(array))
+        return addressof(_ANYTHING.from_buffer(array))  # type: ignore[arg-type]  # PEP 688
     except TypeError:  # it may not be written, or has gaps; the other way costs ten times as much
         place: int = array.__array_interface__["data"][0]
         return place
