@@ -8,6 +8,7 @@ to line, by their brief form.
 import numpy as np
 from numba import njit
 
+from flowlens_parsers.addresskernel import canonical
 from flowlens_parsers.bytekernel import NONE, alike, eight, inlined, lay
 
 __all__ = [
@@ -57,25 +58,6 @@ def add(entry, label, full, tail, text, at, entries):
     entries[entry + 5] = label
 
 
-@njit
-def dotted(text, at, size):
-    """Say whether a token is an IPv4 address as RFC 5952 writes it."""
-    parts, digits, value = I(0), I(0), I(0)
-    for place in range(at, at + size):
-        byte = I(text[place])
-        if byte == 46:
-            if digits == 0:
-                return False
-            parts, digits, value = parts + 1, I(0), I(0)
-            continue
-        if byte < 48 or byte > 57 or (digits and not value):
-            return False
-        digits, value = digits + 1, value * 10 + byte - 48
-        if value > 255:
-            return False
-    return parts == 3 and digits > 0
-
-
 @inlined
 def slot(hash, mask):
     """Return the place in the table from which on a hash is looked for."""
@@ -104,7 +86,7 @@ def code(text, at, size, kind, table, mask, entries, state):
     add(new * ENTRY, label, full, tail, text, at, entries)
     table[place] = np.uint32(new + 1)
     state[TOKENS] = new + 1
-    if kind == NUMERAL or (kind == ADDRESS and not dotted(text, at, size)):
+    if kind == NUMERAL or (kind == ADDRESS and not canonical(text, at, size)):
         state[DOUBTS] += 1
     return U(new)
 

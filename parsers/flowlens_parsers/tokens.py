@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flowlens_parsers.machine import load
-from flowlens_parsers.values import canonical, dotted
+from flowlens_parsers.values import canonical
 
 __all__ = [
     "ADDRESS",
@@ -67,15 +67,9 @@ def _numeral(text: str) -> str | None:
     return told
 
 
-def _canonical(texts: list[str]) -> list[str | None]:
-    """Return addresses as `canonical` does; most are IPv4, which is proven for all at once."""
-    sound = dotted([text for text in texts if ":" not in text])
-    return [text if sound and ":" not in text else canonical(text) for text in texts]
-
-
 #: Make of the texts of a field what it would hold; None where that cannot be.
 _PROOFS: dict[int, Callable[[list[str]], list[str | None]]] = {
-    ADDRESS: _canonical,
+    ADDRESS: lambda texts: [canonical(text) for text in texts],
     NUMERAL: lambda texts: [_numeral(text) for text in texts],
 }
 
@@ -156,8 +150,8 @@ class Tokens:
             self._kernel["refill"](*self.words)
 
     def _judge(self) -> None:
-        """Make of the new tokens what their fields would hold."""
-        self._state[DOUBTS] = 0
+        """Make of the new tokens what their fields would hold: mostly what they say."""
+        doubts, self._state[DOUBTS] = int(self._state[DOUBTS]), 0
         begin, end = self.known + len(self._judged), int(self._state[TOKENS])
         entries = self._entries.reshape(-1, ENTRY)[begin:end]
         if not len(entries):
@@ -165,7 +159,7 @@ class Tokens:
         raw = np.ascontiguousarray(entries[:, :5]).view("S40").ravel().tolist()
         texts: list[str | None] = list(b"\n".join(raw).decode().split("\n"))
         kinds = entries[:, 5] >> 8
-        for kind, proof in _PROOFS.items():
+        for kind, proof in _PROOFS.items() if doubts else ():
             of = np.flatnonzero(kinds == kind).tolist()
             for at, text in zip(of, proof([str(texts[at]) for at in of]), strict=True):
                 texts[at] = text

@@ -1,7 +1,6 @@
 """What single values must look like, vectorised: numbers, times, addresses."""
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv6Address
 from socket import AF_INET6, inet_ntop, inet_pton
@@ -11,7 +10,7 @@ import polars as pl
 from flowlens_parsers.errors import NOT_ADDRESS, NOT_NUMBER, RANGE
 from flowlens_parsers.fields import ADDRESSES, SCHEMA, TIME
 
-__all__ = ["LATEST", "SECONDS", "addresses", "canonical", "check", "convert", "dotted", "times"]
+__all__ = ["LATEST", "SECONDS", "addresses", "canonical", "check", "convert", "times"]
 
 #: The largest start or end that is seconds; above it the value is milliseconds, as other people
 #: met it (flowlogs-reader divides by 1000 there).
@@ -29,16 +28,6 @@ _INTEGER = r"^[+-]?[0-9]+$"
 _FEW = 256
 
 _dotted = re.compile(_IPV4, re.ASCII).fullmatch
-_all_dotted = re.compile(rf"(?:{_IPV4}\n)*", re.ASCII | re.MULTILINE).fullmatch
-
-
-def dotted(texts: Sequence[str]) -> bool:
-    """Say whether all texts are IPv4 addresses as RFC 5952 writes them, none with a newline.
-
-    >>> dotted(["10.0.0.1", "192.0.2.1"]), dotted(["10.0.0.1", "::1"]), dotted(["10.0.0.01"])
-    (True, False, False)
-    """
-    return _all_dotted("".join(f"{text}\n" for text in texts)) is not None
 
 
 @lru_cache(maxsize=1 << 16)
