@@ -16,7 +16,7 @@ demo: .venv/ready      ## Run the whole investigation on the sample in data/
 	$(BIN)/flowlens demo
 
 test: .venv/ready      ## Run every test
-	$(BIN)/pytest
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest  # what was compiled for a run serves the next
 
 check: .venv/ready     ## Lint and type-check
 	$(BIN)/ruff format --check

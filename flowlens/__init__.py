@@ -14,10 +14,9 @@ Every verb of the command line is a function on frames::
 Names are imported when they are first used, so that ``import flowlens`` costs nothing.
 """
 
-import sys
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flowlens.deferred import defer
 
 if TYPE_CHECKING:
     from flowlens.answers import scan_answers
@@ -52,50 +51,17 @@ __all__ = [
     "write",
 ]
 
-#: Public name -> where it lives.
-_HOMES = {
-    "Ledger": ("flowlens.ledger", "Ledger"),
-    "conversations": ("flowlens.conversations", "conversations"),
-    "diff": ("flowlens.diff", "diff"),
-    "edges": ("flowlens.edges", "edges"),
-    "explain": ("flowlens.reach", "explain"),
-    "findings": ("flowlens.findings", "findings"),
-    "investigate": ("flowlens.investigation", "investigate"),
-    "load_expected": ("flowlens.expected", "load"),
-    "load_inventory": ("flowlens.inventory", "load"),
-    "scan_answers": ("flowlens.answers", "scan_answers"),
-    "scan_records": ("flowlens.records", "scan_records"),
-    "top": ("flowlens.top", "top"),
-    "where": ("flowlens.filters", "where"),
-    "write": ("flowlens.output", "write"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name not in _HOMES:
-        msg = f"module 'flowlens' has no attribute {name!r}"
-        raise AttributeError(msg)
-    home, attribute = _HOMES[name]
-    return getattr(import_module(home), attribute)
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return __all__
-
-
-class _Package(ModuleType):
-    """This package: ``flowlens.edges`` is the function, though a module has that name too.
-
-    Importing a submodule sets it as an attribute of its package; for a verb, the function of the
-    same name goes there instead. The module stays reachable by ``from flowlens.edges import …``.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if isinstance(value, ModuleType) and _HOMES.get(name) == (value.__name__, name):
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
+defer(
+    __name__,
+    {
+        **{name: (name,) for name in ("conversations", "diff", "edges", "findings", "top")},
+        "answers": ("scan_answers",),
+        "filters": ("where",),
+        "investigation": ("investigate",),
+        "ledger": ("Ledger",),
+        "output": ("write",),
+        "reach": ("explain",),
+        "records": ("scan_records",),
+    },
+    renamed={"load_expected": ("expected", "load"), "load_inventory": ("inventory", "load")},
+)

@@ -35,6 +35,7 @@ from flowlens.conversations.views import merged, placed, views
 from flowlens.reading import hand_on
 from flowlens.records import scanned
 from flowlens.scan import Scan
+from flowlens.small import collect, sized
 from flowlens.tables import CONVERSATIONS
 
 if TYPE_CHECKING:
@@ -155,21 +156,32 @@ def _framed(
 ) -> pl.DataFrame:
     # Flows and views are each used several times and are small against the records: they are
     # the two places where a frame is held.
-    held = flows(records, words).collect(engine="streaming").lazy()
-    seen = views(held, roles(held, words)).collect(engine="streaming").lazy()
-    del held
-    between = boxes(seen, words, known and known[0]).collect()
+    held = flows(records, words).collect(engine="streaming")
+    with sized(held.height):
+        seen = collect(views(held.lazy(), roles(held.lazy(), words))).lazy()
+        del held
+        return _told(seen, words, columns, known)
+
+
+def _told(
+    seen: pl.LazyFrame,
+    words: pl.Categorical,
+    columns: frozenset[str],
+    known: "Hints | None",
+) -> pl.DataFrame:
+    """Return the table of views that are held."""
+    between = collect(boxes(seen, words, known and known[0]))
     owned = None if known is None else known[1].select(code(pl.all(), words))
     separate = placed(seen, between.lazy(), owned).with_columns(leg=pl.lit(None, pl.String))
     if between["box"].is_not_null().any():
-        separate = linked(separate.drop("leg").collect().lazy(), between.lazy(), words)
+        separate = linked(collect(separate.drop("leg")).lazy(), between.lazy(), words)
     if "tgw_attachment_id" in columns:
         accept = pl.select(code(pl.lit("ACCEPT"), words)).item()
-        separate = with_action(separate.collect().lazy(), accept, NOTHING)
+        separate = with_action(collect(separate).lazy(), accept, NOTHING)
         separate = merged(separate, least=["place", "leg"], some=[])
-    stood = separate.collect(engine="streaming").lazy()
+    stood = collect(separate).lazy()
     kept = counted(stood, spans(seen), words)
-    return named(stood, kept, words).collect(engine="streaming")
+    return collect(named(stood, kept, words))
 
 
 def _known(inventory: "Inventory") -> pl.LazyFrame:

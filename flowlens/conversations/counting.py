@@ -1,9 +1,12 @@
 """Views to conversations: one observer's figures are kept, the others' names with them."""
 
+from functools import cache
+
 import polars as pl
 
 from flowlens.conversations.codes import END, HOUR, NOTHING, WORD, text
 from flowlens.conversations.views import KEY
+from flowlens.small import collect
 from flowlens.tables import CONVERSATIONS, TIME
 
 __all__ = ["PLACES", "SURE", "counted", "named", "spans", "with_action"]
@@ -53,14 +56,18 @@ def counted(views: pl.LazyFrame, spans: pl.LazyFrame, words: pl.Categorical) -> 
         pl.all().exclude("thread"),
         several=where.min().over("thread") != where.max().over("thread"),
     )
-    seen = seen.collect().lazy()
+    held = collect(seen)
+    seen = held.lazy()
+    alone = seen.filter(~pl.col("several")).select("row", seen_by=pl.lit(None, pl.List(pl.UInt64)))
+    if not held["several"].any():
+        return alone
     known = spans.with_columns(turn=_turn(words))
     ranked = seen.filter("several").join(known, on="where").with_columns(rank=_rank())
-    ranked = _moved(ranked.drop("on", "off", "turn", "several", "packets").collect().lazy())
+    ranked = collect(ranked.drop("on", "off", "turn", "several", "packets")).lazy()
+    ranked = _moved(ranked)
     best = ranked.group_by(KEY).agg(
         row=pl.col("row").min_by("rank"), seen_by=(pl.col("where") // WORD).unique()
     )
-    alone = seen.filter(~pl.col("several")).select("row", seen_by=pl.lit(None, pl.List(pl.UInt64)))
     return pl.concat([alone, best.select("row", "seen_by")])
 
 
@@ -71,6 +78,7 @@ def _turn(words: pl.Categorical) -> pl.Expr:
     return pl.struct(observer.alias("observer"), log.alias("log")).rank("dense").cast(pl.UInt64)
 
 
+@cache
 def _rank() -> pl.Expr:
     """Return a number that is least for the best view of a conversation, and never the same."""
     late = pl.col("on") > pl.col("first_seen").min().over(KEY) + WINDOW
@@ -100,6 +108,7 @@ def _moved(ranked: pl.LazyFrame) -> pl.LazyFrame:
     ).drop("to")
 
 
+@cache
 def _held() -> pl.Expr:
     """Return 1 where the hour before holds a kept view's traffic, -1 where the next does, or 0."""
 
@@ -184,7 +193,7 @@ def ordered(views: pl.LazyFrame, kept: pl.LazyFrame, words: pl.Categorical) -> p
     several times faster than sorting rows by texts. It has room for 2 ** 27 of them. Rows of a
     frame that is held are fetched without streaming, which would hand them on piece by piece.
     """
-    chosen = kept.collect()
+    chosen = collect(kept)
     rows = chosen["row"]
     ranks = words.categories.to_series().rank("dense").cast(pl.UInt128)
     most = len(ranks) + 1

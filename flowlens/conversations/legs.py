@@ -13,6 +13,7 @@ import polars as pl
 from flowlens.conversations.codes import END, HOUR, WORD, text
 from flowlens.conversations.views import CLIENT, MIDDLE, merged
 from flowlens.conversations.witnesses import PRIVATE
+from flowlens.small import collect
 
 __all__ = ["INNER", "OUTER", "boxes", "halves", "linked"]
 
@@ -86,7 +87,7 @@ def linked(placed: pl.LazyFrame, boxes: pl.LazyFrame, words: pl.Categorical) -> 
     # Only gateways write legs down; of all others nothing is joined, and nothing merged.
     theirs = placed.join(nat, on="observer", how="semi")
     theirs = _marked(theirs.with_columns(server=pl.col("server_end") // END), nat)
-    theirs = theirs.drop("server").collect().lazy()
+    theirs = collect(theirs.drop("server")).lazy()
     half = pl.col("outer") != pl.col("inner")
     others = placed.join(nat, on="observer", how="anti")
     whole = pl.concat([others, theirs.filter(~half).drop("outer", "inner")])

@@ -6,6 +6,7 @@ from flowlens.conversations.codes import END, text
 from flowlens.conversations.flows import flows
 from flowlens.conversations.roles import roles
 from flowlens.errors import UsageError
+from flowlens.small import collect, sized
 
 __all__ = ["SURE", "TUPLE", "openers", "tupled"]
 
@@ -62,8 +63,9 @@ def openers(records: pl.LazyFrame) -> pl.LazyFrame:
     """
     words = pl.Categorical(pl.Categories.random("flowlens"))
     kept = pl.Series(dtype=words)  # a dictionary lives as long as a series of it does
-    held = flows(records, words).collect(engine="streaming").lazy()
-    told = roles(held, words).collect()
+    held = flows(records, words).collect(engine="streaming")
+    with sized(held.height):
+        told = collect(roles(held.lazy(), words))
     both = pl.concat([_way(told, "lo", "hi", words), _way(told, "hi", "lo", words)])
     del kept
     return both.unique(TUPLE, maintain_order=True).lazy()

@@ -9,6 +9,7 @@ weighed and added up.
 import polars as pl
 
 from flowlens.conversations.witnesses import signs, witnesses
+from flowlens.small import collect
 
 __all__ = ["OBVIOUS", "WEIGHTS", "clear", "decided", "roles", "tuples", "weighed"]
 
@@ -50,13 +51,16 @@ def roles(flows: pl.LazyFrame, words: pl.Categorical) -> pl.LazyFrame:
         (certain) where flags decided without contradiction, 1 (likely) where the witnesses
         add up to at least `SURE`, else 0 (guess).
     """
-    signed = signs(decided(tuples(flows))).collect(engine="streaming").lazy()
+    held = collect(signs(decided(tuples(flows))))
+    signed, settled = held.lazy(), held.select(clear().all()).item()
     verdict, port = pl.col("verdict"), pl.col("port")
     plain = signed.filter(clear()).select(
         *("lo", "hi"),
         client_lo=pl.when(verdict != 0).then(verdict > 0).otherwise(port > 0),
         sure=pl.when(verdict != 0).then(2).otherwise(1).cast(pl.UInt8),
     )
+    if settled:
+        return plain
     return pl.concat([plain, weighed(signed.filter(~clear()), signed, words)])
 
 

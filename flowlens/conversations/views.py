@@ -5,9 +5,12 @@ a pair, NAT gateways, transit gateways and overlapping flow logs each give a vie
 conversation; `flowlens.conversations.counting` keeps one.
 """
 
+from functools import cache
+
 import polars as pl
 
 from flowlens.conversations.codes import END, WORD
+from flowlens.small import collect
 
 __all__ = ["CLIENT", "KEY", "MIDDLE", "SERVER", "UNKNOWN", "merged", "placed", "views"]
 
@@ -63,6 +66,7 @@ def merged(rows: pl.LazyFrame, *, least: list[str], some: list[str]) -> pl.LazyF
     )
 
 
+@cache
 def _columns() -> dict[str, pl.Expr]:
     """Turn ``lo`` and ``hi`` into client and server, and unpack the keys."""
 
@@ -118,12 +122,13 @@ def placed(views: pl.LazyFrame, boxes: pl.LazyFrame, held: pl.LazyFrame | None) 
     }
     observer, server = pl.col("where") // WORD, pl.col("server_end") // END
     named = views.with_columns(observer=observer, server=server, **near)
-    times = _times(named).collect(engine="streaming").lazy()
-    joined = named.join(_about(named, times, boxes), on="observer", how="left")
-    joined = joined.collect(engine="streaming").lazy()
-    torn = pl.col("own").is_null()
+    times = collect(_times(named)).lazy()
+    known = collect(named.join(_about(named, times, boxes), on="observer", how="left"))
+    joined, torn = known.lazy(), pl.col("own").is_null()
     plain = joined.filter(~torn).with_columns(less=pl.lit(None, pl.UInt64))
-    joined = _holding(pl.concat([plain, _torn(joined.filter(torn), times)]), held)
+    if known["own"].null_count():
+        plain = pl.concat([plain, _torn(joined.filter(torn), times)])
+    joined = _holding(plain, held)
     added = ["own", "less", "holder", "boxed", "holds_client", "holds_server"]
     return joined.with_columns(place=_place()).drop(*near, *added, "server")
 
@@ -186,6 +191,7 @@ def _directed() -> pl.Expr:
     return near.otherwise(None)
 
 
+@cache
 def _place() -> pl.Expr:
     """Return where the observer stands: `CLIENT`, `SERVER`, `UNKNOWN` or `MIDDLE`."""
     passing = pl.any_horizontal("middle", "boxed").fill_null(value=False)

@@ -18,6 +18,8 @@ Exchanging the ends changes the sign of each. Votes and port weights are integer
 sum must not depend on the order of rows.
 """
 
+from functools import cache, lru_cache
+
 import polars as pl
 
 from flowlens.conversations.codes import END, text
@@ -70,6 +72,7 @@ def witnesses(unclear: pl.LazyFrame, signed: pl.LazyFrame, words: pl.Categorical
     return unclear.with_columns(**_others())
 
 
+@lru_cache(maxsize=1)  # expressions never change, and these are dear to build
 def _own(begin: int | None) -> dict[str, pl.Expr]:
     """Return the witnesses that one 5-tuple gives by itself."""
     lo, hi = pl.col("first_lo"), pl.col("first_hi")
@@ -135,6 +138,7 @@ def _ends(signed: pl.LazyFrame, wanted: pl.LazyFrame, words: pl.Categorical) -> 
     return ends.with_columns(address).join(known, on="address", how="left").drop("address")
 
 
+@cache
 def _others() -> dict[str, pl.Expr]:
     """Return the witnesses that the other 5-tuples of both ends give."""
 

@@ -1,14 +1,19 @@
 """Should: the document of what is expected, learned, checked, replayed, and the least cover."""
 
-from flowlens.expected.audit import check
-from flowlens.expected.changes import changes
-from flowlens.expected.cover import Cover, optimal_cover, shared_cover
-from flowlens.expected.document import Document, Entry, Port, Rule, Subject
-from flowlens.expected.holdout import Holdout, holdout
-from flowlens.expected.judgement import judge
-from flowlens.expected.learn import Bounds, Learned, learn
-from flowlens.expected.reader import load, parse
-from flowlens.expected.replay import replay
+from typing import TYPE_CHECKING
+
+from flowlens.deferred import defer
+
+if TYPE_CHECKING:
+    from flowlens.expected.audit import check
+    from flowlens.expected.changes import changes
+    from flowlens.expected.cover import Cover, optimal_cover, shared_cover
+    from flowlens.expected.document import Document, Entry, Port, Rule, Subject
+    from flowlens.expected.holdout import Holdout, holdout
+    from flowlens.expected.judgement import judge
+    from flowlens.expected.learn import Bounds, Learned, learn
+    from flowlens.expected.reader import load, parse
+    from flowlens.expected.replay import replay
 
 __all__ = [
     "Bounds",
@@ -31,3 +36,18 @@ __all__ = [
     "replay",
     "shared_cover",
 ]
+
+defer(
+    __name__,
+    {
+        "audit": ("check",),
+        "changes": ("changes",),
+        "cover": ("Cover", "optimal_cover", "shared_cover"),
+        "document": ("Document", "Entry", "Port", "Rule", "Subject"),
+        "holdout": ("Holdout", "holdout"),
+        "judgement": ("judge",),
+        "learn": ("Bounds", "Learned", "learn"),
+        "reader": ("load", "parse"),
+        "replay": ("replay",),
+    },
+)

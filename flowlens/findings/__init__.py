@@ -31,6 +31,7 @@ from flowlens.findings.silence import silence
 from flowlens.findings.threats import threats
 from flowlens.findings.unexpected import unexpected
 from flowlens.findings.volume import exfiltration, hoarding, volume
+from flowlens.small import ready, sized
 from flowlens.tables import FINDINGS, empty
 
 __all__ = ["DETECTIONS", "LEVELS", "Context", "Limits", "findings", "quote"]
@@ -87,17 +88,21 @@ def findings(edges: pl.DataFrame | pl.LazyFrame, context: Context | None = None)
         A table of schema FINDINGS, worst first (severity, bytes sent, id), the same whatever the
         order of `edges`. `evidence.lines` is empty until `quote` fills it.
     """
+    plan, settings = edges.lazy(), context or Context()
+    if plan.explain(optimized=False).startswith(("DF ", "Parquet SCAN ")):
+        return _sized(plan, settings)
     with TemporaryDirectory(prefix="flowlens-") as folder:
-        return _found(_held(edges.lazy(), Path(folder)), context or Context())
+        path = Path(folder) / "edges.parquet"
+        plan.sink_parquet(path)
+        return _sized(pl.scan_parquet(path), settings)
 
 
-def _held(edges: pl.LazyFrame, folder: Path) -> pl.LazyFrame:
-    """Return edges that every detection can read: what must be computed lies in a file."""
-    if edges.explain(optimized=False).startswith(("DF ", "Parquet SCAN ")):
-        return edges
-    path = folder / "edges.parquet"
-    edges.sink_parquet(path)
-    return pl.scan_parquet(path)
+def _sized(edges: pl.LazyFrame, settings: Context) -> pl.DataFrame:
+    """Return what is found in edges that every detection can read; few of them are held."""
+    rows = edges.select(pl.len()).collect(engine="in-memory").item()
+    with sized(rows):
+        held = ready(edges)
+        return _found(edges if held is None else held.lazy(), settings)
 
 
 def _found(edges: pl.LazyFrame, settings: Context) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 import polars as pl
 
 from flowlens.findings.sides import REFUSED
+from flowlens.small import collect
 
 __all__ = ["once"]
 
@@ -41,7 +42,7 @@ def once(edges: pl.LazyFrame) -> pl.LazyFrame:
         )
         .select(*COPY, action=pl.lit("ACCEPT"))
         .unique()
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     if copies.is_empty():
         return edges

@@ -17,6 +17,7 @@ from flowlens.findings.rows import SERVICE, finding, merge, table, whole
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import ABOUT, OURS, OUTSIDE, REFUSED, UDP, about
 from flowlens.findings.starts import PAIR, events, watchers
+from flowlens.small import collect
 from flowlens.words import noun, size
 
 __all__ = ["KIND", "beacons"]
@@ -140,7 +141,7 @@ def _reach(edges: pl.LazyFrame, wanted: pl.DataFrame) -> pl.DataFrame:
     return (
         told.join(common, on="destination", how="left", nulls_equal=True)
         .join(crowd, how="cross")
-        .collect(engine="streaming")
+        .pipe(collect)
     )
 
 
@@ -181,9 +182,9 @@ def _rows(
         .sort(*SERVICE, "suspicion", "score", "client", descending=[*FOUR, True, True, False])
         .unique(SERVICE, keep="first", maintain_order=True)
         .drop("client")
-        .collect(engine="streaming")
+        .pipe(collect)
     )
-    merged = merge(these.drop(MEASURED)).collect(engine="streaming")
+    merged = merge(these.drop(MEASURED)).pipe(collect)
     joined = merged.join(best, on=SERVICE, how="left", nulls_equal=True, maintain_order="left")
     return table([_finding(whole(row), context) for row in joined.iter_rows(named=True)])
 

@@ -14,6 +14,7 @@ from flowlens.findings.rows import finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, INSIDE, OURS, TCP
 from flowlens.findings.starts import events, watchers
+from flowlens.small import collect
 from flowlens.words import noun, service, size
 
 __all__ = ["KIND", "brute_force"]
@@ -49,7 +50,7 @@ def brute_force(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     """
     limits = context.limits
     tried = edges.filter(named(LOGINS), pl.col("protocol") == TCP, ANSWERED)
-    found = tried.filter(_alike(limits)).select(TRY).unique().sort(TRY).collect(engine="streaming")
+    found = tried.filter(_alike(limits)).select(TRY).unique().sort(TRY).pipe(collect)
     if found.is_empty():
         return table([])
     within = tried.join(found.lazy(), on=TRY, how="semi", nulls_equal=True)

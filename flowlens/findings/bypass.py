@@ -10,6 +10,7 @@ from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.rows import finding, incidents, table
 from flowlens.findings.severity import Factors, grade
 from flowlens.findings.sides import OURS, REFUSED, about
+from flowlens.small import collect
 from flowlens.words import size
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def bypass(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     ours = edges.filter(OURS, pl.col("aws_service").is_not_null(), ~REFUSED)
     out = ours.filter(pl.col("path").is_in(ROUTED))
     used = ours.filter(pl.col("path").is_in(ENDPOINT)).select("aws_service", "region").unique()
-    some = used.collect(engine="streaming")
+    some = used.pipe(collect)
     doors = _doors(context.inventory)
     if some.is_empty() and doors.is_empty():
         return table([])
@@ -72,7 +73,7 @@ def bypass(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     listed = (
         about(within).drop_nulls("endpoints").group_by(PLACE)
         .agg(pl.col("endpoints").list.explode().unique().sort())
-        .collect(engine="streaming")
+        .pipe(collect)
     )  # fmt: skip
     names = {row[:-1]: row[-1] for row in listed.iter_rows()}
     rows = incidents(within.drop("used", "endpoints"), several=FEW)

@@ -11,6 +11,7 @@ from flowlens.findings.phrases import outcome, when
 from flowlens.findings.rows import NAMED, finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, INSIDE, OUTSIDER, TCP, UDP, UNDECLARED, content
+from flowlens.small import collect
 from flowlens.words import noun, proto, service, size
 
 __all__ = ["KIND", "doors"]
@@ -83,7 +84,7 @@ def _opened(edges: pl.LazyFrame, early: pl.Expr, limits: Limits) -> pl.DataFrame
         .join(old, on=PLACE, how="anti", nulls_equal=True)
         .select(*PLACE, "server", "client")
         .unique()
-        .collect(engine="streaming")
+        .pipe(collect)
     )
 
 

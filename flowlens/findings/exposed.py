@@ -11,6 +11,7 @@ from flowlens.findings.ports import CONTROL, named
 from flowlens.findings.rows import NAMED, finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, INSIDE, OURS, TCP, content
+from flowlens.small import collect
 from flowlens.words import noun, service, size
 
 __all__ = ["exposed"]
@@ -41,7 +42,7 @@ def exposed(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     spoken = content(context.limits)
     near = edges.filter(named(CONTROL), pl.col("protocol") == TCP, INSIDE)
     answered = near.filter(~OURS, ANSWERED, spoken, pl.col("client").is_not_null())
-    found = answered.select(TRY).unique().collect(engine="streaming")
+    found = answered.select(TRY).unique().pipe(collect)
     if found.is_empty():
         return table([])
     many = pl.len().over(TARGET) > NAMED

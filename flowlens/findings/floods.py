@@ -10,6 +10,7 @@ from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.rows import SERVICE, finding, matched, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import OURS, OUTSIDE, UNDECLARED, about
+from flowlens.small import collect
 from flowlens.words import noun
 
 __all__ = ["floods"]
@@ -45,11 +46,7 @@ def floods(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     daily = pl.col("connections").sum().over(*KEY, pl.col("hour").dt.date()) >= limits.strobe
     often = pl.col("connections") >= limits.strobe / 24
     found = (
-        about(sent.filter(fast | often))
-        .filter(fast | daily)
-        .select(SERVICE)
-        .unique()
-        .collect(engine="streaming")
+        about(sent.filter(fast | often)).filter(fast | daily).select(SERVICE).unique().pipe(collect)
     )
     return table([_flood(row, context) for row, _ in matched(about(sent), found)])
 

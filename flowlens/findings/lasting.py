@@ -12,6 +12,7 @@ from flowlens.findings.ports import MINING, PLAIN, named
 from flowlens.findings.rows import SERVICE, finding, matched, table
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import OURS, OUTSIDE, REFUSED, TCP, UDP, UNDECLARED, about
+from flowlens.small import collect
 from flowlens.words import noun, size
 
 __all__ = ["long_connections", "mining"]
@@ -63,8 +64,10 @@ def _lasting(left: pl.LazyFrame, limits: Limits) -> pl.DataFrame:
         .agg(pl.len(), span=(last - first).dt.total_hours())
         .filter(pl.col("len") >= limits.long_hours - 1, pl.col("span") >= limits.long_hours)
         .select(PAIR)
-        .collect(engine="streaming")
+        .pipe(collect)
     )
+    if many.is_empty():
+        return many
     rest = pl.col("first_seen") - pl.col("last_seen").shift(1).over(PAIR)
     apart = (rest > pl.duration(seconds=limits.idle)).fill_null(value=True)
     columns = [*SERVICE, "client", "server", "first_seen", "last_seen"]
@@ -78,7 +81,7 @@ def _lasting(left: pl.LazyFrame, limits: Limits) -> pl.DataFrame:
         .group_by(SERVICE)
         .agg(pl.col("seconds").max().cast(pl.UInt64))
         .filter(pl.col("seconds") >= limits.long_hours * HOUR)
-        .collect(engine="streaming")
+        .pipe(collect)
     )
 
 
@@ -136,7 +139,7 @@ def mining(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         single=pl.col("connections").median() <= 4,
     )
     shape = [pl.col(name) for name in ("full", "steady", "thin", "small", "single")]
-    found = told.filter(*shape).select(SERVICE).collect(engine="streaming")
+    found = told.filter(*shape).select(SERVICE).pipe(collect)
     return table([_mined(row, context) for row, _ in matched(left, found)])
 
 

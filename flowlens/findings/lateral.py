@@ -12,6 +12,7 @@ from flowlens.findings.ports import CONTROL, LOGINS, named
 from flowlens.findings.rows import SERVICE, finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, INSIDE, OURS, UNDECLARED, about, content
+from flowlens.small import collect
 from flowlens.words import noun, size
 
 __all__ = ["STEPS", "lateral"]
@@ -73,7 +74,7 @@ def _came(edges: pl.LazyFrame, clients: list[str]) -> pl.DataFrame:
         .select("first_seen", client="server", source="client")
         .unique()
         .sort("client", "first_seen", "source")
-        .collect(engine="streaming")
+        .pipe(collect)
     )
 
 

@@ -14,6 +14,7 @@ from flowlens.findings.ports import CONTROL, PLAIN, named
 from flowlens.findings.rows import NAMED, finding, merge, table, whole
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import ANSWERED, OUTSIDER, UNDECLARED, content, silent
+from flowlens.small import collect
 from flowlens.words import PORTED, noun, service, size
 
 __all__ = ["block", "probed"]
@@ -51,7 +52,7 @@ def probed(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     near = _near(edges)
     said = ANSWERED & content(limits)
     doors = near.filter(said, UNDECLARED, ~named(PLAIN))
-    some = doors.select("network", *TARGET).unique().collect(engine="streaming")
+    some = doors.select("network", *TARGET).unique().pipe(collect)
     if some.is_empty():
         return table([])
     nets = some.lazy().select("network").unique()
@@ -106,7 +107,7 @@ def _contacts(near: pl.LazyFrame, said: pl.Expr, limits: Limits) -> pl.DataFrame
         .with_columns(failed=pl.when(won.is_null() | (pl.col("failed") < won)).then("failed"))
         .filter(pl.any_horizontal(pl.col("failed", "won").is_not_null()))
         .sort("network", pl.min_horizontal("failed", "won"), *TARGET)
-        .collect(engine="streaming")
+        .pipe(collect)
     )
 
 
@@ -142,7 +143,7 @@ def _touched(edges: pl.LazyFrame, hits: pl.DataFrame, met: pl.DataFrame) -> pl.D
         .with_columns(
             network=pl.when(came).then(ends["client"]).otherwise(ends["server"]), came=came
         )
-        .collect(engine="streaming")
+        .pipe(collect)
         .join(failed, on=["network", *TARGET], how="left", nulls_equal=True)
         .with_columns(pl.col("failed").fill_null(value=False) & pl.col("came"))
     )
@@ -180,7 +181,7 @@ def _finding(part: pl.DataFrame, touched: pl.DataFrame, context: Context) -> dic
 def _row(mine: pl.DataFrame, target: Mapping[str, Any], nets: Sequence[str]) -> dict[str, Any]:
     """Return the merged row of all that passed between the networks and us."""
     edges = mine.drop("network", "came", "failed").lazy().with_columns(one=1)
-    merged = merge(edges, ["one"]).collect().row(0, named=True)
+    merged = merge(edges, ["one"]).pipe(collect).row(0, named=True)
     here = pl.all_horizontal(pl.col(key) == value for key, value in target.items())
     name = mine.filter(here).sort("destination")["destination"][0]
     clients = mine.filter("came")["client"].unique().sort().to_list()

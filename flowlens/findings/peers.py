@@ -9,6 +9,7 @@ from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.severity import Factors
 from flowlens.findings.sides import OURS, REFUSED, about
+from flowlens.small import collect
 from flowlens.words import noun
 
 __all__ = ["compared", "peers", "reached", "weighed"]
@@ -41,7 +42,7 @@ def peers(edges: pl.LazyFrame, some: pl.DataFrame, context: Context) -> pl.DataF
         about(edges.filter(OURS, pl.col("vantage") == "client"))
         .select("about", interface_id="observer")
         .unique()
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     keyed = seen.join(shared, on="interface_id").select("about", "degree", "shared").unique()
     mine = keyed.join(some.select("about").unique(), on="about", how="semi")
@@ -78,7 +79,7 @@ def reached(
         .join(places, on="destination", how="semi", nulls_equal=True)
         .select("destination", peer="about", there=pl.lit(value=True))
         .unique()
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     told = (
         found.select("about", "destination")

@@ -9,6 +9,7 @@ import polars as pl
 from flowlens.findings.context import Context
 from flowlens.findings.limits import Limits
 from flowlens.findings.sides import ANSWERED, INSIDE, OURS, UDP, about, silent
+from flowlens.small import collect
 
 __all__ = ["THREAD", "chance", "deep", "probes", "slow", "wide"]
 
@@ -30,14 +31,14 @@ def probes(edges: pl.LazyFrame, context: Context) -> pl.LazyFrame:
     sure = pl.col("orientation") != "guess"
     tried = edges.filter(OURS, kept, sure, pl.col("server").is_not_null())
     columns = ["hour", *THREAD, "connections", "first_seen", "expected", "inside", "about"]
-    told = about(tried).with_columns(inside=INSIDE).select(columns).collect(engine="streaming")
+    told = about(tried).with_columns(inside=INSIDE).select(columns).pipe(collect)
     keys = told.lazy().select(THREAD).unique()
     spoken = (
         edges.filter(ANSWERED, ~kept)
         .select(THREAD)
         .join(keys, on=THREAD, how="semi", nulls_equal=True)
         .unique()
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     return told.lazy().join(spoken.lazy(), on=THREAD, how="anti", nulls_equal=True)
 

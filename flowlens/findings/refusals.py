@@ -12,6 +12,7 @@ from flowlens.findings.ports import CONTROL, named
 from flowlens.findings.rows import SERVICE, finding, matched, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, OURS, REFUSED, about
+from flowlens.small import collect
 from flowlens.words import moment, noun, size
 
 __all__ = ["breakage", "let_in"]
@@ -41,7 +42,7 @@ def let_in(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     refused, opened = pl.col("first_seen").filter(REFUSED), pl.col("first_seen").filter(ANSWERED)
     strange = (named(CONTROL) | (pl.col("expected") == "no")).fill_null(value=False)
     some = edges.filter(strange)
-    keys = some.filter(REFUSED).select(TRY).unique().collect(engine="streaming")
+    keys = some.filter(REFUSED).select(TRY).unique().pipe(collect)
     if keys.is_empty():
         return table([])
     within = some.join(keys.lazy(), on=TRY, how="semi", nulls_equal=True)
@@ -53,12 +54,12 @@ def let_in(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
             pl.col("opened") - pl.col("last") <= pl.duration(hours=context.limits.soon),
             pl.col("last") <= pl.col("opened"),
         )
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     if told.is_empty():
         return table([])
     found = within.join(told.lazy(), on=TRY, nulls_equal=True)
-    times = about(found).group_by(SERVICE).agg(pl.min("opened")).collect(engine="streaming")
+    times = about(found).group_by(SERVICE).agg(pl.min("opened")).pipe(collect)
     rows = matched(about(found), times)
     return table([_let(row, known["opened"], context) for row, known in rows])
 
@@ -102,7 +103,7 @@ def breakage(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         .group_by(SERVICE)
         .agg(refused=pl.min("first_seen"), count=pl.sum("records"))
         .filter(pl.col("count") >= context.limits.broken)
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     if keys.is_empty():
         return table([])
@@ -130,7 +131,7 @@ def _worked(ours: pl.LazyFrame, refused: pl.DataFrame) -> pl.DataFrame:
         .agg(early=pl.min("first_seen"), late=pl.max("last_seen"), refused=pl.first("refused"))
         .filter(pl.col("early") < pl.col("refused"), pl.col("late") <= pl.col("refused"))
         .select(*SERVICE, "late")
-        .collect(engine="streaming")
+        .pipe(collect)
     )
 
 

@@ -10,6 +10,7 @@ from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.rows import SERVICE, finding, matched, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, LEARNT, OURS, OUTSIDE, REFUSED, UNDECLARED, about
+from flowlens.small import collect
 from flowlens.words import noun, size
 
 __all__ = ["regions"]
@@ -47,7 +48,7 @@ def regions(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         return table([])
     early = pl.col("first_seen") < context.learn_until
     placed = edges.filter(pl.col("region").is_not_null(), pl.col("region") != ANYCAST)
-    used = placed.filter(early, ~REFUSED).select("region").unique().collect(engine="streaming")
+    used = placed.filter(early, ~REFUSED).select("region").unique().pipe(collect)
     if used.is_empty():
         return table([])
     open_ = UNDECLARED | LEARNT
@@ -65,13 +66,13 @@ def regions(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
 def _places(edges: pl.LazyFrame) -> pl.DataFrame:
     """Return the Regions of each service of each workload."""
     named = edges.group_by(SERVICE).agg(pl.col("region").unique().sort())
-    return named.collect(engine="streaming")
+    return named.pipe(collect)
 
 
 def _crowds(edges: pl.LazyFrame) -> dict[str, int]:
     """Return how many workloads use each Region."""
     many = edges.group_by("region").agg(pl.col("about").n_unique())
-    return dict(many.collect(engine="streaming").iter_rows())
+    return dict(many.pipe(collect).iter_rows())
 
 
 def _new(

@@ -1,6 +1,7 @@
 """Edges merged into one row an incident, and such rows made into findings."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -9,7 +10,8 @@ from flowlens.findings import evidence
 from flowlens.findings.identity import identity
 from flowlens.findings.severity import Grade
 from flowlens.findings.sides import about
-from flowlens.tables import DESTINATION_KINDS, FINDINGS
+from flowlens.small import collect, ready
+from flowlens.tables import DESTINATION_KINDS, FINDINGS, empty
 
 __all__ = ["SERVICE", "finding", "incidents", "matched", "merge", "table", "whole", "whose"]
 
@@ -51,16 +53,21 @@ def incidents(
         several: destinations of one workload, port and protocol beyond which they are one row,
             whose `destination` is null.
     """
+    held = ready(edges)
+    if held is not None:
+        if held.is_empty():
+            return iter(())
+        edges = held.lazy()
     if several is not None:
         many = pl.col("destination").n_unique() > several
         crowds = about(edges).group_by("about", "server_port", "protocol").agg(crowd=many)
-        crowded = crowds.filter("crowd").collect(engine="streaming")
+        crowded = crowds.filter("crowd").pipe(collect)
         if not crowded.is_empty():
             keys = ["about", "server_port", "protocol"]
             within = about(edges).join(crowded.lazy(), on=keys, how="left", nulls_equal=True)
             one = pl.when(pl.col("crowd").is_null()).then("destination")
             edges = within.with_columns(destination=one).drop("crowd", "about")
-    merged = merge(edges, by).collect(engine="streaming")
+    merged = merge(edges, by).pipe(collect)
     return (whole(row) for row in merged.iter_rows(named=True))
 
 
@@ -237,4 +244,10 @@ def _opened(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     """Return rows as a table of schema FINDINGS."""
-    return pl.DataFrame(rows, schema=FINDINGS, orient="row")
+    return pl.DataFrame(rows, schema=FINDINGS, orient="row") if rows else _none().clone()
+
+
+@cache
+def _none() -> pl.DataFrame:
+    """Return no findings: most detections find nothing, and the nested types are dear to make."""
+    return empty(FINDINGS)

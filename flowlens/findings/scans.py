@@ -13,6 +13,7 @@ from flowlens.findings.retries import again, excuse, retried
 from flowlens.findings.rows import NAMED, finding, merge, table, whole, whose
 from flowlens.findings.severity import Grade, grade
 from flowlens.findings.sides import about
+from flowlens.small import collect
 from flowlens.words import count, noun, proto, service
 
 __all__ = ["SCANS", "claimed", "found", "scanned", "scans"]
@@ -65,7 +66,7 @@ def scans(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
 
 def scanned(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     """Return one row a scanning workload: ``about``, ``kind``, ``threads`` and what was tried."""
-    tried = probes(edges, context).collect()
+    tried = probes(edges, context).pipe(collect)
     limits = context.limits
     parts = [
         choose(tried, limits).with_columns(kind=pl.lit(kind))
@@ -115,7 +116,7 @@ def found(edges: pl.LazyFrame, flagged: pl.DataFrame, context: Context) -> pl.Da
         ),
     )  # fmt: skip
     merged = merge(within.select(edges.collect_schema().names()), ["about"])
-    rows = merged.collect(engine="streaming").join(scope, on="about", maintain_order="left")
+    rows = merged.pipe(collect).join(scope, on="about", maintain_order="left")
     more = _retried(edges, flagged, context)
     return table([_finding(whole(row) | more.get(row["about"], {}), context)
                   for row in rows.iter_rows(named=True)])  # fmt: skip

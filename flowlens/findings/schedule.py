@@ -12,6 +12,7 @@ from flowlens.findings.phrases import outcome, when, whom
 from flowlens.findings.rows import finding, matched, table, whose
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import OURS, about
+from flowlens.small import collect
 from flowlens.words import noun, size
 
 __all__ = ["off_schedule"]
@@ -45,7 +46,9 @@ def off_schedule(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         Rows of FINDINGS.
     """
     mine = about(edges.filter(OURS, pl.col("client_kind") == FUNCTION))
-    hours = mine.select("about", "hour").unique().drop_nulls().collect(engine="streaming")
+    hours = mine.select("about", "hour").unique().drop_nulls().pipe(collect)
+    if hours.is_empty():
+        return table([])
     odd = _odd(hours, context.limits)
     if odd.is_empty():
         return table([])
@@ -57,7 +60,7 @@ def off_schedule(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         strange.join(usual, on=["about", "destination"], how="anti", nulls_equal=True)
         .group_by(RUN)
         .agg(new=pl.col("destination").n_unique())
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     known = odd.group_by(RUN).agg(pl.first("days", "kept")).join(new, on=RUN, how="left")
     return table([_spoke(row, told, context) for row, told in matched(strange, known, RUN)])

@@ -21,6 +21,7 @@ from flowlens.findings.sides import (
     about,
     content,
 )
+from flowlens.small import collect
 from flowlens.words import PROTOCOLS, noun, proto, size
 
 __all__ = ["cleartext", "foreign_dns", "odd_protocols", "spam"]
@@ -62,7 +63,7 @@ def foreign_dns(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         .filter("tunnel")
         .select(SERVICE)
         .unique()
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     tunnels = set(shape.iter_rows())
     rows = incidents(asked, several=FEW)
@@ -153,9 +154,7 @@ def spam(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         .with_columns(past=pl.int_range(pl.len()).over("about"))
     )
     many = (pl.col("servers") >= limits.mail_servers) & (pl.col("past") < limits.history)
-    found = (
-        hourly.filter(many & pl.col("open")).select("about").unique().collect(engine="streaming")
-    )
+    found = hourly.filter(many & pl.col("open")).select("about").unique().pipe(collect)
     return table([_mailed(row, context) for row, _ in matched(sent, found, ["about"])])
 
 

@@ -12,6 +12,7 @@ from flowlens.findings.evidence import among
 from flowlens.findings.identity import identity
 from flowlens.findings.limits import Limits
 from flowlens.findings.rows import table
+from flowlens.small import collect
 from flowlens.tables import FINDINGS, TIME
 from flowlens.words import noun, span
 
@@ -51,7 +52,7 @@ def silence(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         .drop_nulls("hour")
         .explode("observer", empty_as_null=True)
         .unique()
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     if seen.is_empty():
         return table([])

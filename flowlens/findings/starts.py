@@ -12,6 +12,7 @@ import polars as pl
 
 from flowlens.findings.evidence import among
 from flowlens.records import narrowed
+from flowlens.small import collect
 from flowlens.words import PORTED
 from flowlens_parsers.batch import MANY
 
@@ -76,7 +77,7 @@ def watchers(edges: pl.LazyFrame, keys: Sequence[str] = PAIR) -> pl.DataFrame:
         .sort("records", "observer", descending=[True, False], nulls_last=True)
         .unique(keys, keep="first", maintain_order=True)
         .drop("records")
-        .collect(engine="streaming")
+        .pipe(collect)
     )
 
 

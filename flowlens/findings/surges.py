@@ -7,6 +7,7 @@ import polars as pl
 
 from flowlens.findings.limits import Limits
 from flowlens.findings.rows import SERVICE
+from flowlens.small import collect
 
 __all__ = ["TWICE", "alike", "heavy", "surges"]
 
@@ -16,14 +17,16 @@ LEAST = 0.1  # of the logarithm: hours that differ by a tenth are alike
 TWICE = 0.5  # the share of a surge that another day's same hour needs to explain it
 
 
-def heavy(left: pl.LazyFrame, least: int) -> pl.LazyFrame:
-    """Return the rows of services to which at least so many bytes went in all.
+def heavy(left: pl.LazyFrame, least: int) -> pl.LazyFrame | None:
+    """Return the rows of services to which at least so many bytes went in all, None without one.
 
     Hours of the rest, which are nearly all, need not be held.
     """
     total = pl.col("bytes_out").sum()
     kept = left.group_by(SERVICE).agg(total=total).filter(pl.col("total") >= least)
-    found = kept.select(SERVICE).collect(engine="streaming")
+    found = kept.select(SERVICE).pipe(collect)
+    if found.is_empty():
+        return None
     return left.join(found.lazy(), on=SERVICE, how="semi", nulls_equal=True)
 
 
@@ -59,7 +62,7 @@ def surges(hourly: pl.LazyFrame, keys: Sequence[str], limits: Limits, least: int
         .sort(*keys, "bytes", "hour", descending=[*[False] * len(keys), True, False])
         .unique(keys, keep="first", maintain_order=True)
         .select(*keys, "usual", at="hour", peak="bytes", score=pl.col("z").round(1))
-        .collect(engine="streaming")
+        .pipe(collect)
     )
 
 
@@ -93,7 +96,7 @@ def alike(
         .explode("hour", "z")
         .filter(pl.col("z") >= limits.volume_z / 2)
         .select(*place, peer="about", at="hour", also=pl.lit(value=True))
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     told = asked.join(high, on=[*place, "peer", "at"], how="left", nulls_equal=True)
     counts = told.group_by(SERVICE).agg(pl.col("also").sum())

@@ -12,6 +12,7 @@ from flowlens.findings.phrases import outcome, when, where, whom
 from flowlens.findings.rows import finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import ANSWERED, OURS
+from flowlens.small import collect
 from flowlens.words import service, size
 
 __all__ = ["KIND", "threats"]
@@ -56,7 +57,7 @@ def threats(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
 
 def _hits(edges: pl.LazyFrame, listed: Listed, end: str) -> list[str]:
     """Return the addresses at one end that the list holds."""
-    addresses = edges.select(pl.col(end).drop_nulls().unique()).collect(engine="streaming")
+    addresses = edges.select(pl.col(end).drop_nulls().unique()).pipe(collect)
     held = longest(addresses[end], list(listed.networks))
     return sorted(set(held["address"]))
 

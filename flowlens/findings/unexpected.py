@@ -12,6 +12,7 @@ from flowlens.findings.ports import CONTROL
 from flowlens.findings.rows import finding, incidents, table
 from flowlens.findings.severity import grade
 from flowlens.findings.sides import OURS, OUTSIDER, REFUSED, about
+from flowlens.small import collect
 from flowlens.words import noun, size
 
 __all__ = ["KIND", "unexpected"]
@@ -55,7 +56,7 @@ def unexpected(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     rows = list(incidents(strange, several=context.limits.several))
     if not rows:
         return table([])
-    common = dict(reached.collect(engine="streaming").iter_rows())
+    common = dict(reached.pipe(collect).iter_rows())
     known = _familiar(edges, rows)
     return table(
         [
@@ -78,7 +79,7 @@ def _familiar(
     if not named:
         return {}
     usual = edges.filter(OURS, ~REFUSED, expected="yes", destination_kind="domain")
-    some = about(usual).select("about", "destination").unique().collect(engine="streaming")
+    some = about(usual).select("about", "destination").unique().pipe(collect)
     mine = some.with_columns(domain=registered(some["destination"])).drop_nulls("domain")
     pairs = set(mine.select("about", "domain").iter_rows())
     anybody = {domain for _, domain in pairs}

@@ -13,6 +13,7 @@ from flowlens.findings.rows import SERVICE, finding, matched, table, whose
 from flowlens.findings.severity import Factors, grade
 from flowlens.findings.sides import INSIDE, OURS, OUTSIDE, REFUSED, UNDECLARED, about
 from flowlens.findings.surges import TWICE, alike, heavy, surges
+from flowlens.small import collect
 from flowlens.words import size
 
 __all__ = ["exfiltration", "hoarding", "volume"]
@@ -45,13 +46,15 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     """
     left = about(edges.filter(OURS, OUTSIDE, ~REFUSED, UNDECLARED))
     some = _much(left, context.limits)
+    if some is None or some.is_empty():
+        return table([])
     # Who else goes there is asked of the few that are left.
     places = some.lazy().select("destination").unique()
     common = (
         left.join(places, on="destination", how="semi", nulls_equal=True)
         .group_by("destination")
         .agg(workloads=pl.col("about").n_unique())
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     found = some.join(common, on="destination", nulls_equal=True).filter(
         pl.col("fast") | (pl.col("workloads") <= context.limits.few)
@@ -65,14 +68,15 @@ def exfiltration(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     )
 
 
-def _much(left: pl.LazyFrame, limits: Limits) -> pl.DataFrame:
+def _much(left: pl.LazyFrame, limits: Limits) -> pl.DataFrame | None:
     """Return the services to which much went: in one hour (``fast``), or else over many."""
+    some = heavy(left, min(limits.exfil_hour, limits.exfil_slow))
+    if some is None:
+        return None
     nameless = pl.col("destination_kind").is_in(["address", "network"])
     strange = (pl.col("expected") == "no") | nameless
-    hourly = (
-        heavy(left, min(limits.exfil_hour, limits.exfil_slow))
-        .group_by(*SERVICE, "hour")
-        .agg(pl.sum("bytes_out", "bytes_in"), strange=strange.any())
+    hourly = some.group_by(*SERVICE, "hour").agg(
+        pl.sum("bytes_out", "bytes_in"), strange=strange.any()
     )
     out, came = pl.col("bytes_out"), pl.col("bytes_in")
     told = hourly.group_by(SERVICE).agg(
@@ -85,7 +89,7 @@ def _much(left: pl.LazyFrame, limits: Limits) -> pl.DataFrame:
     )
     slow = (pl.col("total") >= limits.exfil_slow) & (pl.col("hours") >= limits.exfil_hours)
     slow &= pl.col("strange") & (pl.col("ratio") > limits.producer)
-    return told.filter(pl.col("fast") | slow).collect(engine="streaming")
+    return told.filter(pl.col("fast") | slow).pipe(collect)
 
 
 def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
@@ -112,6 +116,8 @@ def volume(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
     limits = context.limits
     left = about(edges.filter(OURS, OUTSIDE, ~REFUSED))
     some = heavy(left, limits.volume_bytes)
+    if some is None:
+        return table([])
     hourly = some.group_by(*SERVICE, "hour").agg(bytes=pl.sum("bytes_out"))
     found = surges(hourly, SERVICE, limits, limits.volume_bytes)
     pairs = peers(edges, found, context)
@@ -154,7 +160,7 @@ def hoarding(edges: pl.LazyFrame, context: Context) -> pl.DataFrame:
         .agg(pl.sum("bytes_out"))
         .group_by("about")
         .agg(went=pl.max("bytes_out"))
-        .collect(engine="streaming")
+        .pipe(collect)
     )
     known = found.join(sent, on="about", how="left")
     return table([_gathered(row, told, context) for row, told in matched(inner, known, ["about"])])

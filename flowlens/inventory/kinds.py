@@ -8,6 +8,7 @@ interface says the opposite of what the service's interfaces always say (`manage
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import polars as pl
 
@@ -138,21 +139,26 @@ def classify(interfaces: pl.DataFrame) -> pl.DataFrame:
     Args:
         interfaces: the inventory's table of interfaces.
     """
-    kind = pl.coalesce(
-        *(_fits(row) for row in KINDS),
-        pl.when(pl.col("instance_id").is_not_null()).then(pl.lit("ec2")),
-        pl.when(pl.col("requester_managed")).then(pl.lit("aws_managed_other")),
-        pl.when(pl.col("attachment_id").is_null() & pl.col("instance_owner_id").is_null()).then(
-            pl.lit("detached")
-        ),
-    )
-    named = interfaces.with_columns(kind.alias("kind"))
+    named = interfaces.with_columns(_kind().alias("kind"))
     return named.with_columns(
         _resource().alias("resource"),
         pl.when(pl.col("kind") == "managed:")
         .then(pl.concat_str("kind", "operator"))
         .otherwise("kind")
         .alias("kind"),
+    )
+
+
+@cache  # the table never changes, and takes longer to spell than to read a few interfaces by
+def _kind() -> pl.Expr:
+    """Return the kind that the table says, or what the attachment tells."""
+    return pl.coalesce(
+        *(_fits(row) for row in KINDS),
+        pl.when(pl.col("instance_id").is_not_null()).then(pl.lit("ec2")),
+        pl.when(pl.col("requester_managed")).then(pl.lit("aws_managed_other")),
+        pl.when(pl.col("attachment_id").is_null() & pl.col("instance_owner_id").is_null()).then(
+            pl.lit("detached")
+        ),
     )
 
 
@@ -194,6 +200,7 @@ def _requester(row: Kind) -> pl.Expr | None:
     return pl.col("requester_id").str.contains(row.requester) if row.requester else None
 
 
+@cache
 def _resource() -> pl.Expr:
     named = [
         pl.when(pl.col("kind") == row.kind).then(

@@ -5,14 +5,19 @@ says what workloads may reach, `changes` what another configuration would change
 it was never used.
 """
 
-from flowlens.reach.evaluate import evaluate
-from flowlens.reach.explain import explain
-from flowlens.reach.exposure import exposure
-from flowlens.reach.gained import changes
-from flowlens.reach.may import may
-from flowlens.reach.outlook import outlook
-from flowlens.reach.schema import CHANGES, EXPLAINED, EXPOSURE, FLOWS, MAY, OUTLOOK, REACH
-from flowlens.reach.whatif import changed
+from typing import TYPE_CHECKING
+
+from flowlens.deferred import defer
+
+if TYPE_CHECKING:
+    from flowlens.reach.evaluate import evaluate
+    from flowlens.reach.explain import explain
+    from flowlens.reach.exposure import exposure
+    from flowlens.reach.gained import changes
+    from flowlens.reach.may import may
+    from flowlens.reach.outlook import outlook
+    from flowlens.reach.schema import CHANGES, EXPLAINED, EXPOSURE, FLOWS, MAY, OUTLOOK, REACH
+    from flowlens.reach.whatif import changed
 
 __all__ = [
     "CHANGES",
@@ -30,3 +35,13 @@ __all__ = [
     "may",
     "outlook",
 ]
+
+defer(
+    __name__,
+    {
+        **{name: (name,) for name in ("evaluate", "explain", "exposure", "may", "outlook")},
+        "gained": ("changes",),
+        "schema": ("CHANGES", "EXPLAINED", "EXPOSURE", "FLOWS", "MAY", "OUTLOOK", "REACH"),
+        "whatif": ("changed",),
+    },
+)

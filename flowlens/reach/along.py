@@ -4,9 +4,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flowlens.reach.history import judged
 from flowlens.reach.schema import FLOWS
-from flowlens.reach.seen import given, slot
 
 if TYPE_CHECKING:
     from flowlens.inventory.model import Inventory
@@ -34,6 +32,9 @@ def along(frame: pl.DataFrame, inventory: "Inventory | None") -> pl.DataFrame:
     if inventory is None or frame.is_empty():
         blank = pl.lit(None, pl.String)
         return frame.with_columns(rule=blank, route=blank, route_target=blank)
+    from flowlens.reach.history import judged
+    from flowlens.reach.seen import given, slot
+
     here = frame.select(**_captured(), action="action", at="first_seen")
     sent = frame.select(**_sent(), action=pl.lit(None, pl.String), at="first_seen")
     cut = slot(pl.col("at"), inventory)

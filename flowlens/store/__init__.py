@@ -10,8 +10,9 @@
 here imports Delta before a store is used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flowlens.deferred import defer
 
 if TYPE_CHECKING:
     from flowlens.store.ingest import Summary, ingest
@@ -33,22 +34,12 @@ __all__ = [
     "rejects",
 ]
 
-#: Module -> the public names that live in it.
-_HOMES = {
-    "ingest": ("Summary", "ingest"),
-    "place": ("Store", "is_store"),
-    "point": ("about",),
-    "scan": ("answers", "conversations", "coverage", "objects", "records", "rejects"),
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: a question needs nothing of what writes."""
-    for home, names in _HOMES.items():
-        if name in names:
-            module = import_module(f"{__name__}.{home}")
-            # A function may have the name of its module, which importing has just put here.
-            globals().update({each: getattr(module, each) for each in names})
-            return globals()[name]
-    msg = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(msg)
+defer(
+    __name__,
+    {
+        "ingest": ("Summary", "ingest"),
+        "place": ("Store", "is_store"),
+        "point": ("about",),
+        "scan": ("answers", "conversations", "coverage", "objects", "records", "rejects"),
+    },
+)

@@ -155,7 +155,7 @@ def test_unknown_name() -> None:
     import flowlens
 
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = flowlens.nothing
+        _ = flowlens.nothing  # type: ignore[attr-defined]
 
 
 @pytest.fixture

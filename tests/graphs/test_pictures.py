@@ -73,10 +73,10 @@ def test_long_names(made: Callable[[int], pl.DataFrame], draw: Draw) -> None:
 
 
 @pytest.mark.parametrize("draw", PICTURES)
-@pytest.mark.parametrize("kind", ["svg", "png", "pdf"])
-def test_same_bytes(made: Callable[[int], pl.DataFrame], draw: Draw, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "count"), [("svg", 100), ("png", 10), ("pdf", 10)])
+def test_same_bytes(made: Callable[[int], pl.DataFrame], draw: Draw, kind: str, count: int) -> None:
     """The same edges in any order are the same picture, byte for byte."""
-    frame = made(100)
+    frame = made(count)
     again = frame.sample(fraction=1, shuffle=True, seed=5)
     assert drawn(draw(frame), kind) == drawn(draw(again), kind)
 

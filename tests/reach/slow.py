@@ -4,8 +4,8 @@ It reads one capture's raw answers and shares nothing with flowlens. What it say
 `flowlens.reach.evaluate` over random accounts.
 """
 
-from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from functools import cache, cached_property
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 Flow = dict[str, Any]
@@ -30,8 +30,14 @@ MANY = {"nat_gateway", "transit_gateway", "gateway_load_balancer", "network_load
 
 
 def within(address: Address, block: str) -> bool:
-    network = ip_network(block, strict=False)
+    network = loose(block)
     return address.version == network.version and address in network
+
+
+@cache
+def loose(block: str) -> IPv4Network | IPv6Network:
+    """The network of a block, which may have host bits."""
+    return ip_network(block, strict=False)
 
 
 def serial(*words: str) -> str:

@@ -115,10 +115,13 @@ def test_findings_are_those_of_the_logs(case: Store, run: Run) -> None:
     assert run("findings", case.root, *grounds) == raw
 
 
-def test_report_of_a_store_accounts_for_its_objects(case: Store, run: Run, tmp_path: Path) -> None:
+def test_report_of_a_store_accounts_for_its_objects(logs: Path, run: Run, tmp_path: Path) -> None:
     """The account of lines, windows and rejects is that of reading the logs."""
-    run("report", LOGS, "-o", str(tmp_path / "raw"))
-    run("report", case.root, "-o", str(tmp_path / "kept"))
+    store = str(tmp_path / "store")
+    ingest(logs, store)
+    run("report", str(logs), "-o", str(tmp_path / "raw"))
+    run("report", store, "-o", str(tmp_path / "kept"))
+    assert (tmp_path / "raw" / "rejects.ndjson").read_text().count("\n") == 12
     for name in ("coverage.json", "rejects.ndjson"):
         assert (tmp_path / "kept" / name).read_text() == (tmp_path / "raw" / name).read_text()
 

@@ -88,7 +88,10 @@ def test_an_object_that_vanishes_is_left_out(proxy: Any, bucket: Any, tmp_path: 
 def test_a_store_in_s3_is_like_one_in_a_folder(
     bucket: Any, aws_server: str, wanted: Any, content: Callable[..., Any]
 ) -> None:
-    """The same tables come out, a second run changes nothing, and it is known as a store."""
+    """The same tables come out, a second run changes nothing, and it is known as a store.
+
+    Polars reads the tables with the options that a store gives.
+    """
     aws = Aws(endpoint_url=aws_server)
     store = Store("s3://kept/flows", aws)
     assert not is_store("s3://kept/flows", aws)
@@ -98,6 +101,9 @@ def test_a_store_in_s3_is_like_one_in_a_folder(
     assert is_store("s3://kept/flows", aws)
     assert not is_store("s3://kept/fl", aws)
     assert not is_store("s3://nowhere/flows", aws)
+    frame = pl.scan_delta(store.uri("conversations"), storage_options=store.options())
+    assert frame.select(pl.sum("records")).collect().item() == 481
+    assert conversations(store).collect().height == frame.collect().height
 
 
 def test_commands_read_a_store_in_s3(
@@ -136,16 +142,6 @@ def test_a_bucket_that_cannot_be_written_is_one_line(bucket: Any, aws_server: st
     with pytest.raises(OutputError, match="s3://nowhere/a: no store can be made here") as error:
         ingest("s3://flows/raw/", "s3://nowhere/a", aws=Aws(endpoint_url=aws_server))
     assert "\n" not in str(error.value)
-
-
-def test_conversations_of_a_store_in_s3(bucket: Any, aws_server: str) -> None:
-    """Polars reads the tables with the options that a store gives."""
-    aws = Aws(endpoint_url=aws_server)
-    store = Store("s3://kept/flows", aws)
-    ingest("s3://flows/raw/", store, aws=aws)
-    frame = pl.scan_delta(store.uri("conversations"), storage_options=store.options())
-    assert frame.select(pl.sum("records")).collect().item() == 481
-    assert conversations(store).collect().height == frame.collect().height
 
 
 def test_a_commit_whose_answer_is_lost_is_made_once(
