@@ -22,6 +22,7 @@ __all__ = [
     "framed",
     "placed",
     "rows",
+    "sketched",
 ]
 
 _NAMES = (
@@ -47,16 +48,25 @@ LEGS = pl.Series([None, INNER, OUTER], dtype=pl.String)
 def framed(views: Words, columns: frozenset[str], words: pl.Categorical) -> pl.DataFrame:
     """Turn columns of views into a frame, null where no record told or a field is not there."""
     raw = pl.DataFrame([column(name, views[at]) for at, name in enumerate(_NAMES)])
-    raws = pl.col("raws")
-    masked = any({f"{end}addr", f"pkt_{end}addr"} <= columns for end in ("src", "dst"))
     return raw.select(
         *_told(columns, words),
-        raw_client=_code(raws % WORD, given=masked),
-        raw_server=_code(raws // WORD, given=masked),
+        raw_client=_raw(pl.col("raws") % WORD, columns),
+        raw_server=_raw(pl.col("raws") // WORD, columns),
         local_client=_bit(4, given="flow_direction" in columns),
         local_server=_bit(5, given="flow_direction" in columns),
         instance=_bit(6, given="instance_id" in columns),
         middle=_bit(7, given="interface_type" in columns),
+    )
+
+
+def sketched(views: Words, columns: frozenset[str]) -> pl.LazyFrame:
+    """Turn rows of views into what `legs.boxes` asks of them."""
+    names = ("client", "server_end", "where", "raws", "marks")
+    raw = pl.LazyFrame([column(name, views[:, _NAMES.index(name)]) for name in names])
+    return raw.select(
+        *names[:3],
+        raw_server=_raw(pl.col("raws") // WORD, columns),
+        instance=_bit(6, given="instance_id" in columns),
     )
 
 
@@ -107,6 +117,11 @@ def _told(columns: frozenset[str], words: pl.Categorical) -> list[pl.Expr]:
 def _bit(number: int, *, given: bool) -> pl.Expr:
     bit = pl.col("marks") // 2**number % 2 == 1
     return bit if given else pl.lit(None, pl.Boolean)
+
+
+def _raw(code: pl.Expr, columns: frozenset[str]) -> pl.Expr:
+    masked = any({f"{end}addr", f"pkt_{end}addr"} <= columns for end in ("src", "dst"))
+    return _code(code, given=masked)
 
 
 def _code(code: pl.Expr, *, given: bool) -> pl.Expr:

@@ -24,9 +24,9 @@ from flowlens.conversations.rows import (
     VIEW,
     WHAT,
     WHERE,
-    framed,
     placed,
     rows,
+    sketched,
 )
 from flowlens.conversations.seats import Places, Seats
 from flowlens.conversations.sights import Over
@@ -90,7 +90,7 @@ def gateways(
         suspect = np.concatenate([suspect, named.to_numpy()])
     everyone = np.ones(len(words.categories.to_series()) + 1, np.uint8)
     found = _picked(seats, over, _seated(seats, suspect), everyone)
-    between = boxes(framed(found.T, columns, words).lazy(), words, known).collect()
+    between = boxes(sketched(found, columns), words, known).collect()
     nat = between.drop_nulls("box")["observer"].unique().to_numpy()
     return Gateways(between, nat, found[np.isin(found[:, WHERE] >> HALF, nat)])
 
