@@ -37,10 +37,7 @@ def run(job: Job, said: str, findings: Path | None, since: str | None) -> None:
     Raises:
         UsageError: the word means nothing here, or what it means does not occur in the logs.
     """
-    if job.engine is not None or job.reading.where is not None:
-        option = "--engine" if job.engine is not None else "--where"
-        msg = f"investigate reads by its subject; leave out {option}"
-        raise UsageError(msg)
+    _alone(job, said)
     begun = times.parse(since, now=job.now) if since else None
     dns, made = job.answers(), None
     if findings is not None:
@@ -72,6 +69,28 @@ def run(job: Job, said: str, findings: Path | None, since: str | None) -> None:
             _absent(job, subject, held=bool(subject.interfaces and count))
     _write(job, *_hidden(job, found, commands(job, found)), count)
     job.close()
+
+
+def _alone(job: Job, said: str) -> None:
+    """Refuse what would tell less than everything, or elsewhere.
+
+    Raises:
+        UsageError: ``--where`` or ``--engine`` was given.
+    """
+    if job.engine is not None:
+        msg = "investigate reads only what can be its subject's, here; leave out --engine"
+        raise UsageError(msg)
+    where = job.reading.where
+    if where is None:
+        return
+    name, kind = reads(said)
+    own = among("addr", [name]) if kind in {"address", "prefix"} else ""
+    both = shlex.quote(f"{own} and ({where})" if own else where)
+    msg = (
+        "investigate tells everything about its subject, so it takes no --where; for a part ask "
+        f"`flowlens edges {facts.words(job)[0]} --where {both}`, or narrow the time (--since)"
+    )
+    raise UsageError(msg)
 
 
 @contextmanager

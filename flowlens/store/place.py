@@ -1,5 +1,6 @@
 """Where a store is, and its tables as Delta sees them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import polars as pl
 
 from flowlens.errors import FlowlensError, InputError, OutputError
 from flowlens.sources import Aws
+from flowlens.sources.keys import LOGS
 from flowlens.sources.listing import Source
 from flowlens.store.files import scan
 from flowlens.store.schema import TABLES, kept
@@ -19,13 +21,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-__all__ = ["Held", "Store", "arrow", "divide", "is_store"]
+__all__ = ["WHOLE", "Held", "Store", "arrow", "divide", "is_store"]
 
 #: Commits after which Delta sums its log up; each one since then is a request to whoever opens.
 LOG = {"delta.checkpointInterval": "10"}
 
-#: The tables by which a store is known.
+#: The tables by which a store is known. One without the other is a store that lost something, and
+#: says so; its files are no logs.
 MARKS = ("records", "objects")
+
+#: The tables that are made of the records.
+MADE = ("conversations", "by_server")
+
+STACK = re.compile(r"\s+0: ")
+
+#: What to do without one of the others.
+WHOLE = "a store is what `flowlens ingest` writes, whole; ingest the logs into a new one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +88,12 @@ class Store:
         try:
             yield
         except TableNotFoundError as error:
-            msg = f"{self.root}: no table {table!r} here; a store is what `flowlens ingest` writes"
+            hint = "`flowlens ingest` makes it again" if table in MADE else WHOLE
+            msg = f"{self.root}: no table {table!r} here; {hint}"
             raise InputError(msg) from error
         except (DeltaError, OSError) as error:
-            msg = f"{self.uri(table)} cannot be read ({_line(error)}); run `flowlens ingest` again"
+            msg = f"{self.uri(table)} cannot be read ({_line(error)}); try again, or ingest the "
+            msg += "logs into a new store"
             raise InputError(msg) from error
 
     def scan(self, table: "str | DeltaTable") -> pl.LazyFrame:
@@ -92,13 +105,22 @@ class Store:
         """Make the tables that are not there yet; two processes may do it at the same time.
 
         Raises:
-            OutputError: The place cannot be written.
+            OutputError: The place cannot be written, or no longer has all that was kept there.
         """
+        begun, absent = False, []
         for name in TABLES:
             try:
-                self.open(name)
+                begun |= self.open(name).version() > 0
             except InputError:  # not there, or not to be reached
-                self._make(name)
+                absent.append(name)
+        lost = [name for name in absent if name not in MADE] if begun else []
+        # Another process may have made and filled what was not there a moment ago.
+        lost = [name for name in lost if not _there(self.uri(name), self.options())]
+        if lost:
+            msg = f"{self.root}: no table {lost[0]!r} here any more; {WHOLE}"
+            raise OutputError(msg)
+        for name in absent:
+            self._make(name)
 
     def _make(self, name: str) -> None:
         from deltalake import DeltaTable, Schema
@@ -164,7 +186,7 @@ def is_store(src: str | Path, aws: Aws | None = None) -> bool:
     """
     text = str(src)
     if not _remote(text):
-        return all((Path(text) / name / "_delta_log").is_dir() for name in MARKS)
+        return any((Path(text) / name / LOGS).is_dir() for name in MARKS)
     from flowlens.sources.session import client, guarded
 
     bucket, _, key = text.removeprefix("s3://").partition("/")
@@ -172,7 +194,7 @@ def is_store(src: str | Path, aws: Aws | None = None) -> bool:
     try:
         s3 = client("s3", aws or Aws())
         with guarded("s3:ListBucket", f"arn:aws:s3:::{bucket}"):
-            return all(_holds(s3, bucket, f"{prefix}{name}/_delta_log/") for name in MARKS)
+            return any(_holds(s3, bucket, f"{prefix}{name}/{LOGS}/") for name in MARKS)
     except FlowlensError:
         return False  # whoever lists the source says what is wrong with it
 
@@ -215,7 +237,8 @@ def _there(uri: str, options: dict[str, str]) -> bool:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """Return what Delta says, without the frames of its stack."""
+    return STACK.split(" ".join(str(error).split()), maxsplit=1)[0][:300]
 
 
 def _options(aws: Aws, found: "boto3.Session") -> dict[str, str]:

@@ -1,15 +1,30 @@
 """A store's tables as frames of the types that the rest of flowlens speaks."""
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import date, datetime
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
+from flowlens.reading import hand_on
 from flowlens.store.place import Store
 from flowlens.store.schema import EXTRA, NOWHEN, OBJECTS, fields, typed
 from flowlens.tables import CONVERSATIONS, COVERAGE
 from flowlens_parsers.batch import ANSWERS, REJECTS
 
-__all__ = ["answers", "conversations", "coverage", "objects", "records", "rejects"]
+__all__ = [
+    "ORDER",
+    "answers",
+    "conversations",
+    "coverage",
+    "inorder",
+    "objects",
+    "records",
+    "rejects",
+]
+
+#: The order of `flowlens.conversations`.
+ORDER = ("hour", "client", "server", "server_port", "protocol", "action", "observer", "leg")
 
 
 def records(
@@ -85,6 +100,34 @@ def conversations(
     """
     rows = hours(store.scan("conversations"), since, until)
     return typed(rows, CONVERSATIONS)
+
+
+def inorder(
+    store: Store, *, since: datetime | None = None, until: datetime | None = None
+) -> pl.LazyFrame:
+    """Return the kept conversations in the order of `flowlens.conversations`, a day in memory.
+
+    Args:
+        store: The store.
+        since: Keep the hours that begin at this time (UTC) or later.
+        until: Keep the hours that begin before this time.
+    """
+    table = store.open("conversations")
+    days = sorted({str(one["day"]) for one in table.partitions()})
+    rows = hours(store.scan(table), since, until)
+
+    def sorted_(day: str, kept: pl.Expr | None) -> pl.DataFrame:
+        found = typed(rows.filter(pl.col("day") == date.fromisoformat(day)), CONVERSATIONS)
+        return (found if kept is None else found.filter(kept)).sort(ORDER).collect()
+
+    def batches(
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        early = predicate if limit is None else None  # a limit counts rows before the predicate
+        frames = (sorted_(day, early) for day in days)
+        return hand_on(frames, columns or [*CONVERSATIONS], predicate, limit, size)
+
+    return register_io_source(batches, schema=CONVERSATIONS, is_pure=True)
 
 
 def hours(rows: pl.LazyFrame, since: datetime | None, until: datetime | None) -> pl.LazyFrame:

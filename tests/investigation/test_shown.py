@@ -168,6 +168,15 @@ def test_what_is_not_there(run: Run, logs: str) -> None:
     assert err.splitlines()[-1].endswith("give an inventory (-i) that has it")
 
 
+def test_a_part_is_asked_elsewhere(run: Run, logs: str) -> None:
+    """With a filter there is no investigation, but the command that answers it."""
+    code, out, err = run("investigate", "10.0.1.5", logs, "--where", "dport = 443")
+    assert (code, out) == (2, "")
+    told = shlex.split(err.partition("ask `flowlens ")[2].partition("`")[0])
+    assert told == ["edges", logs, "--where", "addr = 10.0.1.5 and (dport = 443)"]
+    assert run(*told)[0] == 0
+
+
 def test_findings_from_a_file(run: Run, logs: str, tmp_path: Path) -> None:
     """A finding is looked up in what `findings` wrote; anything else is refused."""
     learn = ("--learn-until", "2026-11-21T10:30Z")
