@@ -75,7 +75,7 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
     """
     books = ledger if ledger is not None else Ledger()
     books.window = Window(since, until)
-    from flowlens.store.place import divide
+    from flowlens.store.which import divide
 
     stores, rest = divide(src, aws)
     asked = Asked(where, now, every=every, gaps=gaps)

@@ -96,7 +96,7 @@ class Job:
     @cached_property
     def sources(self) -> tuple[list[Any], list[str]]:
         """The stores among the sources, and the raw ones."""
-        from flowlens.store.place import divide
+        from flowlens.store.which import divide
 
         return divide(list(self.src), self.aws)
 
@@ -127,9 +127,8 @@ class Job:
             from flowlens.store.mixed import counted
 
             time, read = (self.window.start, self.window.end), self.reading
-            kept = counted(
-                stores[0], self.ledger, *time, read.where, strict=read.strict, ordered=ordered
-            )
+            asked = (stores[0], self.ledger, *time, read.where)
+            kept = counted(*asked, strict=read.strict, ordered=ordered)
             if kept is not None:
                 return kept
         from flowlens.conversations import conversations

@@ -6,8 +6,8 @@
     records -> conversations         one commit a day                 days
     store -> frames                  every command                    scan, point
 
-`place` says where a table is and how to reach it, `schema` how its columns are kept. Nothing
-here imports Delta before a store is used.
+`which` knows a store, `place` says where a table is and how to reach it, `schema` how its columns
+are kept. Nothing here imports Delta before a store is used.
 """
 
 from importlib import import_module
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowlens.store.ingest import Summary, ingest
-    from flowlens.store.place import Store, is_store
+    from flowlens.store.place import Store
     from flowlens.store.point import about
     from flowlens.store.scan import answers, conversations, coverage, objects, records, rejects
+    from flowlens.store.which import is_store
 
 __all__ = [
     "Store",
@@ -36,9 +37,10 @@ __all__ = [
 #: Module -> the public names that live in it.
 _HOMES = {
     "ingest": ("Summary", "ingest"),
-    "place": ("Store", "is_store"),
+    "place": ("Store",),
     "point": ("about",),
     "scan": ("answers", "conversations", "coverage", "objects", "records", "rejects"),
+    "which": ("is_store",),
 }
 
 

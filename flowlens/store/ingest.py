@@ -19,8 +19,9 @@ from flowlens.store.batch import NAMES, RECORDS, Batch, batches, gather, identif
 from flowlens.store.commit import Conflict, append, complete, number, stage
 from flowlens.store.days import mark, rebuild
 from flowlens.store.distinct import Kind, fresh
-from flowlens.store.place import Held, Store, divide
+from flowlens.store.place import Held, Store
 from flowlens.store.tidy import compact
+from flowlens.store.which import divide
 
 if TYPE_CHECKING:
     from flowlens.cluster import Engine

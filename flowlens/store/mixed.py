@@ -7,8 +7,9 @@ from typing import Any
 
 import polars as pl
 
+from flowlens.entries import COUNTED, Books
 from flowlens.errors import StrictError
-from flowlens.ledger import COUNTED, Books, Ledger
+from flowlens.ledger import Ledger
 from flowlens.sources import Window
 from flowlens.store import scan
 from flowlens.store.place import Store

@@ -5,14 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flowlens.errors import FlowlensError, InputError, OutputError
+from flowlens.errors import InputError, OutputError
 from flowlens.sources import Aws
-from flowlens.sources.keys import LOGS
-from flowlens.sources.listing import Source
 from flowlens.store.files import scan
 from flowlens.store.schema import TABLES, kept
 
@@ -21,14 +19,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-__all__ = ["WHOLE", "Held", "Store", "arrow", "divide", "is_store"]
+__all__ = ["WHOLE", "Held", "Store", "arrow", "remote"]
 
 #: Commits after which Delta sums its log up; each one since then is a request to whoever opens.
 LOG = {"delta.checkpointInterval": "10"}
-
-#: The tables by which a store is known. One without the other is a store that lost something, and
-#: says so; its files are no logs.
-MARKS = ("records", "objects")
 
 #: The tables that are made of the records.
 MADE = ("conversations", "by_server")
@@ -57,12 +51,12 @@ class Store:
         >>> Store("s3://bucket/kept/").uri("records")
         's3://bucket/kept/records'
         """
-        root = self.root if _remote(self.root) else Path(self.root).absolute().as_posix()
+        root = self.root if remote(self.root) else Path(self.root).absolute().as_posix()
         return f"{root.rstrip('/')}/{table}"
 
     def options(self) -> dict[str, str]:
         """Return what Delta and Polars need to reach S3, with the credentials boto3 finds."""
-        return _options(self.aws, self._session()) if _remote(self.root) else {}
+        return _options(self.aws, self._session()) if remote(self.root) else {}
 
     def _session(self) -> "boto3.Session":
         from flowlens.sources.session import session
@@ -129,7 +123,7 @@ class Store:
         columns, partitions = TABLES[name]
         uri, options = self.uri(name), self.options()
         try:
-            if not _remote(uri):
+            if not remote(uri):
                 Path(uri).mkdir(parents=True, exist_ok=True)
             schema = Schema.from_arrow(arrow(columns))
             DeltaTable.create(
@@ -177,52 +171,14 @@ class Held(Store):
         return self.tables[table]
 
 
-def is_store(src: str | Path, aws: Aws | None = None) -> bool:
-    """Say whether a source is a store.
-
-    Args:
-        src: As on the command line.
-        aws: How to reach AWS.
-    """
-    text = str(src)
-    if not _remote(text):
-        return any((Path(text) / name / LOGS).is_dir() for name in MARKS)
-    from flowlens.sources.session import client, guarded
-
-    bucket, _, key = text.removeprefix("s3://").partition("/")
-    prefix = f"{key.rstrip('/')}/" if key.strip("/") else ""
-    try:
-        s3 = client("s3", aws or Aws())
-        with guarded("s3:ListBucket", f"arn:aws:s3:::{bucket}"):
-            return any(_holds(s3, bucket, f"{prefix}{name}/{LOGS}/") for name in MARKS)
-    except FlowlensError:
-        return False  # whoever lists the source says what is wrong with it
-
-
-def divide(src: Source, aws: Aws | None = None) -> tuple[list[Store], list[str]]:
-    """Divide sources into stores and what is raw.
-
-    Args:
-        src: As for `flowlens.scan_records`.
-        aws: How to reach AWS.
-    """
-    several = [src] if isinstance(src, str | Path) else list(src)
-    stores = [one for one in several if is_store(one, aws)]
-    raw = [str(one) for one in several if one not in stores]
-    return [Store(str(one), aws or Aws()) for one in stores], raw
-
-
-def _holds(s3: Any, bucket: str, prefix: str) -> bool:
-    return bool(s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"))
-
-
 def arrow(columns: Mapping[str, pl.DataType]) -> "pa.Schema":
     """Return the Arrow schema in which columns are kept."""
     frame = pl.DataFrame(schema={name: kept(dtype) for name, dtype in columns.items()})
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
 
-def _remote(uri: str) -> bool:
+def remote(uri: str) -> bool:
+    """Say whether a place is in S3."""
     return uri.startswith("s3://")
 
 
