@@ -33,17 +33,8 @@ def run(job: Job, said: str, findings: Path | None, since: str | None) -> None:
     """
     _alone(job, said)
     begun = times.parse(since, now=job.now) if since else None
-    dns, made = job.answers(), None
-    if findings is not None:
-        made = load(findings)
-    elif reads(said)[1] == "finding":
-        made = job.judged().findings
-    known = None
-    if dns is not None:
-        from flowlens.destinations.dns import names
-
-        known = names(dns).collect()
-    subject = resolve(said, job.inventory, findings=made, names=known)
+    dns, made = job.answers(), _made(job, said, findings)
+    subject = resolve(said, job.inventory, findings=made, names=_names(dns))
     with spooled(job, subject) as records:
         found = investigate(
             subject,
@@ -86,6 +77,22 @@ def _alone(job: Job, said: str) -> None:
         f"`flowlens edges {facts.words(job)[0]} --where {both}`, or narrow the time (--since)"
     )
     raise UsageError(msg)
+
+
+def _made(job: Job, said: str, path: Path | None) -> pl.DataFrame | None:
+    """Return the findings of a file; without one those of the logs, if the word is one's id."""
+    if path is not None:
+        return load(path)
+    return job.judged().findings if reads(said)[1] == "finding" else None
+
+
+def _names(dns: pl.LazyFrame | None) -> pl.DataFrame | None:
+    """Return which names the resolver's answers give to which addresses."""
+    if dns is None:
+        return None
+    from flowlens.destinations.dns import names
+
+    return names(dns).collect()
 
 
 @contextmanager

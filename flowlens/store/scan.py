@@ -6,7 +6,7 @@ from datetime import date, datetime
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from flowlens.reading import hand_on
+from flowlens.reading import ROWS, hand_on
 from flowlens.store.place import Store
 from flowlens.store.schema import EXTRA, NOWHEN, OBJECTS, fields, typed
 from flowlens.tables import CONVERSATIONS, COVERAGE
@@ -116,15 +116,19 @@ def inorder(
     days = sorted({str(one["day"]) for one in table.partitions()})
     rows = hours(store.scan(table), since, until)
 
-    def sorted_(day: str, kept: pl.Expr | None) -> pl.DataFrame:
+    def parts(day: str, kept: pl.Expr | None) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a day; sorted is only their order, so they lie in memory once."""
         found = typed(rows.filter(pl.col("day") == date.fromisoformat(day)), CONVERSATIONS)
-        return (found if kept is None else found.filter(kept)).sort(ORDER).collect()
+        frame = (found if kept is None else found.filter(kept)).collect(engine="streaming")
+        order = frame.select(pl.arg_sort_by(ORDER)).to_series()
+        for first in range(0, frame.height, ROWS):
+            yield frame[order.slice(first, ROWS)]
 
     def batches(
         columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, size: int | None
     ) -> Iterator[pl.DataFrame]:
         early = predicate if limit is None else None  # a limit counts rows before the predicate
-        frames = (sorted_(day, early) for day in days)
+        frames = (part for day in days for part in parts(day, early))
         return hand_on(frames, columns or [*CONVERSATIONS], predicate, limit, size)
 
     return register_io_source(batches, schema=CONVERSATIONS, is_pure=True)
