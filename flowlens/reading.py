@@ -7,8 +7,9 @@ from typing import BinaryIO, TypeVar
 
 import polars as pl
 
+from flowlens.entries import Entry
 from flowlens.errors import AccessError, StrictError
-from flowlens.ledger import Entry, Ledger
+from flowlens.ledger import Ledger
 from flowlens.sources import Lost, Object, Window, fetch
 from flowlens_parsers import Batch
 

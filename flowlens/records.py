@@ -75,7 +75,7 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
     """
     books = ledger if ledger is not None else Ledger()
     books.window = Window(since, until)
-    from flowlens.store.place import divide
+    from flowlens.store.which import divide
 
     stores, rest = divide(src, aws)
     asked = Asked(where, now, every=every, gaps=gaps)
@@ -85,7 +85,8 @@ def scan_records(  # noqa: PLR0913 - the options of every command that reads
         read = partial(
             scan_records, format=format, aws=aws, ledger=books, strict=strict, every=every
         )
-        return asked.rows(together(stores, rest, read, books, line=line, source=source))
+        how = {"line": line, "source": source, "strict": strict}
+        return asked.rows(together(stores, rest, read, books, **how))
     listed = list_objects(
         rest,
         since=since,

@@ -107,8 +107,11 @@ def interval(
         msg = "--last and --since/--until say the same thing twice; use one of them"
         raise UsageError(msg)
     if last:
-        present = _known(now, last).astimezone(UTC)
-        return Interval(_back(present, duration(last), last), present)
+        present, length = _known(now, last).astimezone(UTC), duration(last)
+        if not length:
+            msg = f"{last!r} is no time at all; write 90m, 24h, 7d or 'last 24 hours'"
+            raise UsageError(msg)
+        return Interval(_back(present, length, last), present)
     if since and "/" in since:
         if until:
             msg = f"{since!r} has an end already; leave --until out"

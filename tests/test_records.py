@@ -205,7 +205,8 @@ def test_partial_pass_does_not_replace_a_whole_one(tmp_path: Path) -> None:
 
 def test_kept_rejects_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a limit unreadable lines are counted, and said, but their text is not kept."""
-    monkeypatch.setattr("flowlens.ledger.KEPT", 3)
+    for module in ("ledger", "entries"):
+        monkeypatch.setattr(f"flowlens.{module}.KEPT", 3)
     for name in ("a.gz", "b.gz"):
         _write(tmp_path / name, HEADER, "short", "shorter")
     ledger = Ledger()

@@ -84,6 +84,7 @@ def test_intervals(options: tuple[str | None, ...], expected: str) -> None:
         (("2026-11-21/2026-11-22", "now"), "has an end already"),
         ((None, None, "soon"), "not a length of time"),
         ((None, None, "9999999w"), "before the calendar"),
+        ((None, None, "0h"), "no time at all"),
     ],
 )
 def test_contradictions(options: tuple[str | None, ...], why: str) -> None:

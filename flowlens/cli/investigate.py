@@ -2,17 +2,17 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NoReturn
+from typing import Any
 
 import polars as pl
 
-from flowlens import output, times, words
+from flowlens import filters, output, times, words
 from flowlens.cli import facts
+from flowlens.cli.absent import absent
 from flowlens.cli.pipeline import Job, emit
 from flowlens.errors import InputError, UsageError
 from flowlens.findings.evidence import among
@@ -24,12 +24,6 @@ from flowlens.tables import FINDINGS
 
 __all__ = ["run"]
 
-SHOWN = 3
-#: Bytes of logs that are read once more to say what is near a subject that is not there.
-LITTLE = 200_000_000
-#: Addresses apart that still count as near: those of a /24.
-NEAR = 256
-
 
 def run(job: Job, said: str, findings: Path | None, since: str | None) -> None:
     """Investigate, and write the result.
@@ -37,22 +31,10 @@ def run(job: Job, said: str, findings: Path | None, since: str | None) -> None:
     Raises:
         UsageError: the word means nothing here, or what it means does not occur in the logs.
     """
-    if job.engine is not None or job.reading.where is not None:
-        option = "--engine" if job.engine is not None else "--where"
-        msg = f"investigate reads by its subject; leave out {option}"
-        raise UsageError(msg)
+    _alone(job, said)
     begun = times.parse(since, now=job.now) if since else None
-    dns, made = job.answers(), None
-    if findings is not None:
-        made = load(findings)
-    elif reads(said)[1] == "finding":
-        made = job.judged().findings
-    known = None
-    if dns is not None:
-        from flowlens.destinations.dns import names
-
-        known = names(dns).collect()
-    subject = resolve(said, job.inventory, findings=made, names=known)
+    dns, made = job.answers(), _made(job, said, findings)
+    subject = resolve(said, job.inventory, findings=made, names=_names(dns))
     with spooled(job, subject) as records:
         found = investigate(
             subject,
@@ -69,9 +51,48 @@ def run(job: Job, said: str, findings: Path | None, since: str | None) -> None:
         )
         count = records.select(pl.len()).collect().item()
         if found.timeline.is_empty():
-            _absent(job, subject, held=bool(subject.interfaces and count))
+            own = filters.where(records, subject.own).select(pl.len()).collect().item()
+            absent(job, subject, own)
     _write(job, *_hidden(job, found, commands(job, found)), count)
     job.close()
+
+
+def _alone(job: Job, said: str) -> None:
+    """Refuse what would tell less than everything, or elsewhere.
+
+    Raises:
+        UsageError: ``--where`` or ``--engine`` was given.
+    """
+    if job.engine is not None:
+        msg = "investigate reads only what can be its subject's, here; leave out --engine"
+        raise UsageError(msg)
+    where = job.reading.where
+    if where is None:
+        return
+    name, kind = reads(said)
+    own = among("addr", [name]) if kind in {"address", "prefix"} else ""
+    both = shlex.quote(f"{own} and ({where})" if own else where)
+    msg = (
+        "investigate tells everything about its subject, so it takes no --where; for a part ask "
+        f"`flowlens edges {facts.words(job)[0]} --where {both}`, or narrow the time (--since)"
+    )
+    raise UsageError(msg)
+
+
+def _made(job: Job, said: str, path: Path | None) -> pl.DataFrame | None:
+    """Return the findings of a file; without one those of the logs, if the word is one's id."""
+    if path is not None:
+        return load(path)
+    return job.judged().findings if reads(said)[1] == "finding" else None
+
+
+def _names(dns: pl.LazyFrame | None) -> pl.DataFrame | None:
+    """Return which names the resolver's answers give to which addresses."""
+    if dns is None:
+        return None
+    from flowlens.destinations.dns import names
+
+    return names(dns).collect()
 
 
 @contextmanager
@@ -133,48 +154,6 @@ def load(path: Path) -> pl.DataFrame:
     except (ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as problem:
         msg = f"{path}: no findings in it; expected what `flowlens findings -o {path.name}` writes"
         raise InputError(msg) from problem
-
-
-def _absent(job: Job, subject: Subject, *, held: bool) -> NoReturn:
-    """Say that a subject does not occur, what was searched, and what is near.
-
-    Raises:
-        UsageError: always.
-    """
-    count = words.noun(job.ledger.counts()["objects"], "object")
-    looked = ", ".join(subject.addresses[:SHOWN]) or subject.said
-    parts = [f"{subject.kind} {subject.said!r} does not occur in {count}{_around(job, subject)}"]
-    parts.append(f"looked for {looked}")
-    if held:
-        parts.append("which others held at the time")
-    msg = f"{'; '.join(parts)}. Try another time or place, or `flowlens top clients SRC`"
-    raise UsageError(msg)
-
-
-def _around(job: Job, subject: Subject) -> str:
-    """Return the time of the records and addresses near the subject, where that is soon read."""
-    if (job.ledger.total or LITTLE + 1) > LITTLE:
-        return "" if job.window == times.Interval() else f" of {job.window}"
-    every = job.records()
-    ends = [name for name in ("srcaddr", "dstaddr") if name in every.collect_schema()]
-    columns = [pl.col(end).unique().implode() for end in ends]
-    time = {"first": pl.col("start").min(), "last": pl.col("start").max()}
-    told = every.select(*columns, **time).collect().row(0, named=True)
-    seen = {one for end in ends for one in told[end] if one}
-    apart = sorted((_apart(one, subject.addresses), one) for one in seen)
-    near = [one for distance, one in apart if distance < NEAR][:SHOWN]
-    beside = f"; near it: {', '.join(near)}" if near else ""
-    return f" {words.span(told['first'], told['last'])}{beside}"
-
-
-def _apart(one: str, others: Sequence[str]) -> int:
-    """Return how many addresses are between one and the nearest of others."""
-    number, version = int(ip_address(one)), ip_address(one).version
-    nets = [ip_network(other) for other in others]
-    return min(
-        (abs(number - int(net.network_address)) for net in nets if net.version == version),
-        default=NEAR + 1,
-    )
 
 
 def commands(job: Job, found: Investigation) -> list[str]:

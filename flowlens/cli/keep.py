@@ -25,6 +25,9 @@ def keep(src: Sequence[str], reading: Reading, store: str, dns: Sequence[str] | 
         if getattr(reading, name):
             msg = f"--{name} has no place here: a store keeps objects whole; use it when you read"
             raise UsageError(msg)
+    if not store.strip():
+        msg = f"--store {store!r} names no place; write a folder or s3://BUCKET/PREFIX"
+        raise UsageError(msg)
     window = times.interval(reading.since, reading.until, reading.last, now=given.present())
     aws = given.reached(reading)
     progress = console.Progress()

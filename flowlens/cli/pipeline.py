@@ -96,7 +96,7 @@ class Job:
     @cached_property
     def sources(self) -> tuple[list[Any], list[str]]:
         """The stores among the sources, and the raw ones."""
-        from flowlens.store.place import divide
+        from flowlens.store.which import divide
 
         return divide(list(self.src), self.aws)
 
@@ -116,8 +116,8 @@ class Job:
 
         return load(self.grounds.expected) if self.grounds.expected else None
 
-    def conversations(self) -> pl.LazyFrame:
-        """Return who talked to whom, once."""
+    def conversations(self, *, ordered: bool = False) -> pl.LazyFrame:
+        """Return who talked to whom, once; `ordered` by hour, client and server for certain."""
         stores, raw = self.sources
         if stores and self.engine:
             msg = f"{stores[0].root} is a store, which is read here; leave out --engine"
@@ -126,8 +126,9 @@ class Job:
         if len(stores) == 1 and not raw and self.inventory is None:
             from flowlens.store.mixed import counted
 
-            start, end = self.window.start, self.window.end
-            kept = counted(stores[0], self.ledger, start, end, self.reading.where)
+            time, read = (self.window.start, self.window.end), self.reading
+            asked = (stores[0], self.ledger, *time, read.where)
+            kept = counted(*asked, strict=read.strict, ordered=ordered)
             if kept is not None:
                 return kept
         from flowlens.conversations import conversations

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flowlens.cli import console
-from flowlens.errors import FlowlensError
+from flowlens.errors import FlowlensError, InputError
 
 if TYPE_CHECKING:
     import typer
@@ -15,6 +15,9 @@ __all__ = ["run"]
 
 #: Raised deep inside the engine where a pipe was closed; it names no type of its own.
 CLOSED = "Broken pipe"
+#: What Polars says of a Parquet file that ends early; those of logs are read otherwise.
+DAMAGED = "parquet: File out of specification"
+NEW = "ingest the logs into a new one"
 INTERRUPTED = 130
 
 
@@ -82,6 +85,9 @@ def _failed(problem: Exception) -> int:
         hint = f"flowlens{where} --help"
         console.say(f"flowlens: {wrong_use().rstrip('.')} (see {hint})")
         return 2
+    if DAMAGED in str(problem):
+        console.say(f"flowlens: a file of the store is damaged ({_first(str(problem))}); {NEW}")
+        return InputError.exit_code
     console.say(f"flowlens: unexpected {type(problem).__name__}: {_first(str(problem))}")
     console.say("  FLOWLENS_DEBUG=1 shows where; please report it")
     return 1

@@ -57,7 +57,7 @@ def conversations(src: Src, reading: Reading, grounds: Grounds, writing: Writing
     from flowlens.cli.pipeline import Job, show
 
     job = Job(src, reading, grounds, writing)
-    show(job, job.kept(job.conversations()), "conversations")
+    show(job, job.kept(job.conversations(ordered=True)), "conversations")
 
 
 @verb

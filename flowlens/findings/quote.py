@@ -16,8 +16,9 @@ def quote(findings: pl.DataFrame, records: pl.LazyFrame, *, limit: int = 5) -> p
     """Fill `evidence.lines` with the first raw records of each finding.
 
     Quoted are the earliest records of the finding's address pair, in either direction and from
-    any observer, within a day of its first hour. The text of a record is its values in the
-    column order of `records`, with `-` for null and times in seconds, as AWS writes them.
+    any observer, within a day of its first hour; one that was delivered twice is quoted once. The
+    text of a record is its values in the column order of `records`, with `-` for null and times in
+    seconds, as AWS writes them.
 
     Args:
         findings: a table of schema FINDINGS.
@@ -38,6 +39,7 @@ def quote(findings: pl.DataFrame, records: pl.LazyFrame, *, limit: int = 5) -> p
         .select("id", "start", "source", "line", text=text(names))
         .collect(engine="streaming")
         .sort("id", "start", "source", "line")
+        .unique(["id", "start", "text"], keep="first", maintain_order=True)
         .group_by("id", maintain_order=True)
         .agg(_lines=pl.struct("source", "line", "text").head(limit))
     )

@@ -64,8 +64,28 @@ def kinded(inventory: "Inventory") -> pl.DataFrame:
     Args:
         inventory: from `load`.
     """
+    rows = _listed(inventory).explode("interface_id").drop_nulls("interface_id").unique(_KEY)
+    vague = pl.col("kind").is_null() | pl.col("kind").is_in(["detached", "aws_managed_other"])
+    return (
+        classify(inventory.interfaces)
+        .join(rows, on=_KEY, how="left", maintain_order="left")
+        .with_columns(
+            pl.when(vague).then(pl.coalesce("listed_kind", "kind")).otherwise("kind").alias("kind")
+        )
+        .with_columns(
+            pl.when(pl.col("kind") == pl.col("listed_kind"))
+            .then(pl.coalesce("resource", "listed"))
+            .otherwise("resource")
+            .alias("resource")
+        )
+        .drop("listed_kind", "listed")
+    )
+
+
+def _listed(inventory: "Inventory") -> pl.DataFrame:
+    """Return what NAT gateways and endpoints say of their interfaces."""
     gateways, endpoints = inventory.nat_gateways, inventory.endpoints
-    listed = pl.concat(
+    return pl.concat(
         [
             gateways.select(
                 "capture",
@@ -83,22 +103,6 @@ def kinded(inventory: "Inventory") -> pl.DataFrame:
                 pl.col("endpoint_id").alias("listed"),
             ),
         ]
-    )
-    rows = listed.explode("interface_id").drop_nulls("interface_id").unique(_KEY)
-    vague = pl.col("kind").is_null() | pl.col("kind").is_in(["detached", "aws_managed_other"])
-    return (
-        classify(inventory.interfaces)
-        .join(rows, on=_KEY, how="left", maintain_order="left")
-        .with_columns(
-            pl.when(vague).then(pl.coalesce("listed_kind", "kind")).otherwise("kind").alias("kind")
-        )
-        .with_columns(
-            pl.when(pl.col("kind") == pl.col("listed_kind"))
-            .then(pl.coalesce("resource", "listed"))
-            .otherwise("resource")
-            .alias("resource")
-        )
-        .drop("listed_kind", "listed")
     )
 
 

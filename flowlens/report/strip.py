@@ -69,7 +69,7 @@ def _complete(told: Mapping[str, Any]) -> Number:
     """Return the number that says how complete the data is."""
     usable, lines = told.get("usable"), told.get("lines") or 0
     if usable is None:
-        return Number("?", "of lines usable", "completeness unknown")
+        return Number("?", "lines usable", "completeness unknown")
     skips = sum(window["lines"] for window in told["skipped"])
     notes = []
     if told["rejects"]:
@@ -83,7 +83,7 @@ def _complete(told: Mapping[str, Any]) -> Number:
     note = " · ".join(notes) or f"all of {lines:,}, no gap"
     return Number(
         share(usable * lines, lines),
-        "of lines usable",
+        "lines usable",
         note,
         bad=usable < 0.99 or bool(told["lost"]),
     )

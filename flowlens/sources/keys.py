@@ -16,7 +16,11 @@ from datetime import UTC, datetime, timedelta
 
 from flowlens.sources.base import Window
 
-__all__ = ["Name", "Place", "foreign", "ignored", "parse", "place"]
+__all__ = ["LOGS", "Name", "Place", "foreign", "ignored", "parse", "place", "tables"]
+
+#: The folder that makes the one around it a Delta table, whose files may hold what was replaced.
+#: https://github.com/delta-io/delta/blob/master/PROTOCOL.md#file-types
+LOGS = "_delta_log"
 
 #: Objects that AWS puts beside logs and that are no logs (CreateExportTask's permission test).
 IGNORED = frozenset({"aws-logs-write-test"})
@@ -81,6 +85,11 @@ def foreign(folder: str, service: str) -> bool:
     """
     found = SERVICE.match(folder)
     return found is not None and found["service"] != service
+
+
+def tables(folder: str) -> str:
+    """Say that the Delta tables of a folder are not read as logs, the same of each."""
+    return f"{folder}: Delta tables left out, their files are no logs; a store is given by itself"
 
 
 @dataclass(frozen=True, slots=True)

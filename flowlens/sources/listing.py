@@ -109,4 +109,4 @@ def _list(
             msg = f"{src}: a table of Athena is read for flow logs only, not for {service}"
             raise UsageError(msg)
         return list_athena(clients, src, window, note, say)
-    return list_local(src, window)
+    return list_local(src, window, note)

@@ -5,9 +5,9 @@ import io
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import RLock
 from typing import BinaryIO, cast
@@ -111,24 +111,32 @@ def list_stdin() -> Iterator[Object]:
     yield Object("-", Spool(lambda: sys.stdin.buffer).open)
 
 
-def list_local(src: str, window: Window) -> Iterator[Object]:
+def list_local(
+    src: str, window: Window, note: Callable[[str], None] = lambda _: None
+) -> Iterator[Object]:
     """Yield the files of a path or glob, sorted by path.
 
-    A folder stands for every file below it; names that start with a dot are left out, all others
-    are judged by their content.
+    A folder stands for every file below it; names that start with a dot are left out, and so are
+    Delta tables, such as those of a store; all others are judged by their content.
 
     Args:
         src: Path of a file or folder, or a glob (`**` crosses folders).
         window: Files whose AWS name says another time are left out.
+        note: Told which tables were left out.
 
     Raises:
         InputError: Nothing is there.
     """
-    files = [file for path in _roots(src) for file in _files(path)]
+    every = sorted({file for path in _roots(src) for file in _files(path)}, key=Path.as_posix)
+    tables = _tables(every)
+    files = [file for file in every if tables[file.parent] is None]
+    left = dict.fromkeys(keys.tables(one.parent.as_posix()) for one in tables.values() if one)
     if not files:
-        msg = f"{src}: the folder holds no files"
+        msg = next(iter(left), f"{src}: the folder holds no files")
         raise InputError(msg)
-    for file in sorted(set(files), key=Path.as_posix):
+    for text in left:
+        note(text)
+    for file in files:
         name = keys.parse(file.name)
         if window.holds(name.slot) and not keys.ignored(file.name):
             yield _object(file, name)
@@ -157,6 +165,18 @@ def _files(path: Path) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
         if file.is_file() and not hidden:
             yield file
+
+
+def _tables(files: Iterable[Path]) -> dict[Path, Path | None]:
+    """Return for the folder of each file which Delta table it is or is in, if any."""
+
+    @cache
+    def table(folder: Path) -> Path | None:
+        if (folder / keys.LOGS).is_dir():
+            return folder
+        return None if folder == folder.parent else table(folder.parent)
+
+    return {folder: table(folder) for folder in dict.fromkeys(file.parent for file in files)}
 
 
 def _object(file: Path, name: keys.Name) -> Object:

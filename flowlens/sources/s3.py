@@ -58,7 +58,13 @@ class Walk:
                 yield entry
 
     def tree(self, prefix: str, depth: int = 0) -> Iterator[Entry]:
-        """Yield the objects below `prefix`, folder by folder down to the regions' folders."""
+        """Yield the objects below `prefix`, folder by folder down to the regions' folders.
+
+        A Delta table is left out.
+
+        Raises:
+            InputError: `prefix` itself is one.
+        """
         beyond = depth > DEPTH and "AWSLogs/" not in prefix
         if beyond or keys.place(prefix) is not None:
             yield from self.below(prefix)
@@ -66,6 +72,14 @@ class Walk:
         for page in self.pages(prefix, Delimiter="/"):
             entries = page.get("Contents", ())
             folders = page.get("CommonPrefixes", ())
+            # The log's name sorts before those of partitions, so it comes with the first of them.
+            if f"{prefix}{keys.LOGS}/" in map(_key, folders):
+                above, _, _ = f"s3://{self.bucket}/{prefix.rstrip('/')}".rpartition("/")
+                left = keys.tables(above)
+                if not depth:
+                    raise InputError(left)
+                self.note(left)
+                return
             for item in sorted([*entries, *folders], key=_key):
                 if "Key" in item:
                     yield item

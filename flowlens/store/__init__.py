@@ -6,8 +6,8 @@
     records -> conversations         one commit a day                 days
     store -> frames                  every command                    scan, point
 
-`place` says where a table is and how to reach it, `schema` how its columns are kept. Nothing
-here imports Delta before a store is used.
+`which` knows a store, `place` says where a table is and how to reach it, `schema` how its columns
+are kept. Nothing here imports Delta before a store is used.
 """
 
 from typing import TYPE_CHECKING
@@ -16,9 +16,10 @@ from flowlens.deferred import defer
 
 if TYPE_CHECKING:
     from flowlens.store.ingest import Summary, ingest
-    from flowlens.store.place import Store, is_store
+    from flowlens.store.place import Store
     from flowlens.store.point import about
     from flowlens.store.scan import answers, conversations, coverage, objects, records, rejects
+    from flowlens.store.which import is_store
 
 __all__ = [
     "Store",
@@ -38,8 +39,9 @@ defer(
     __name__,
     {
         "ingest": ("Summary", "ingest"),
-        "place": ("Store", "is_store"),
+        "place": ("Store",),
         "point": ("about",),
         "scan": ("answers", "conversations", "coverage", "objects", "records", "rejects"),
+        "which": ("is_store",),
     },
 )

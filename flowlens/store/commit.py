@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from flowlens.errors import OutputError
-from flowlens.store.place import Store, arrow
+from flowlens.store.place import WHOLE, Store, arrow
 from flowlens.store.schema import TABLES, stored
 
 if TYPE_CHECKING:
@@ -101,16 +101,26 @@ def stage(store: Store, frames: Mapping[str, pl.DataFrame]) -> Staged:
 
 
 def _file(store: Store, table: str, frame: pl.DataFrame) -> tuple[str, int, int]:
+    name, options = f"part-{uuid.uuid4()}.parquet", store.options()
+    rows = stored(frame.lazy(), TABLES[table][0]).collect()
+    try:
+        rows.write_parquet(
+            f"{store.uri(table)}/{name}", compression="zstd", storage_options=options or None
+        )
+    except OSError as error:
+        msg = f"{store.root} cannot be written ({error}); what was committed stays, run it again"
+        raise OutputError(msg) from error
+    return name, _size(store, table, name) or 0, frame.height
+
+
+def _size(store: Store, table: str, name: str) -> int | None:
+    """Return the bytes of a file of a table; None if it is not there."""
     from deltalake.fs import DeltaStorageHandler
     from pyarrow.fs import PyFileSystem
 
-    name, options = f"part-{uuid.uuid4()}.parquet", store.options()
-    rows = stored(frame.lazy(), TABLES[table][0]).collect()
-    rows.write_parquet(
-        f"{store.uri(table)}/{name}", compression="zstd", storage_options=options or None
-    )
-    folder = PyFileSystem(DeltaStorageHandler(store.uri(table), options))
-    return name, folder.get_file_info(name).size, frame.height
+    folder = PyFileSystem(DeltaStorageHandler(store.uri(table), store.options()))
+    size: int | None = folder.get_file_info(name).size
+    return size
 
 
 def append(
@@ -176,16 +186,27 @@ def complete(store: Store, base: "DeltaTable", app: str) -> None:
         app: Whose numbers are compared.
 
     Raises:
-        OutputError: The place cannot be written, or the commit is no longer in the log.
+        OutputError: The place cannot be written, or one table was taken away or put back, so that
+            it knows of fewer batches than the others.
     """
     wanted = number(base, app)
     for name in SIDES:
-        while number(side := store.open(name), app) < wanted:
-            files = _files(base, app, wanted)
+        while (there := number(side := store.open(name), app)) < wanted:
+            file = _files(base, app, wanted).get(name)
+            if there < wanted - 1 or (file and _size(store, name, file[0]) is None):
+                raise _behind(store, name, app)
             try:
-                _adopt(store, side, name, files.get(name), {app: wanted})
+                _adopt(store, side, name, file, {app: wanted})
             except Conflict:
                 continue  # somebody else did it, or did something else: look again
+        # More batches than the base table has, unless that has gone on since it was opened.
+        if there > wanted and there > number(store.open(app), app):
+            raise _behind(store, app, name)
+
+
+def _behind(store: Store, few: str, many: str) -> OutputError:
+    msg = f"{store.root}: table {few!r} lacks batches that {many!r} has; {WHOLE}"
+    return OutputError(msg)
 
 
 def _files(base: "DeltaTable", app: str, wanted: int) -> Staged:

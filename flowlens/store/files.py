@@ -1,9 +1,12 @@
 """The files of a Delta table as one lazy frame."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
+
+from flowlens.errors import InputError
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -23,6 +26,9 @@ def scan(table: "DeltaTable", options: Mapping[str, str]) -> pl.LazyFrame:
     Args:
         table: The table.
         options: What reaches it.
+
+    Raises:
+        InputError: A file of a table on this machine is gone.
     """
     storage = dict(options) or None
     if table.protocol().min_reader_version > PLAIN:  # another engine has gone on with it
@@ -31,6 +37,12 @@ def scan(table: "DeltaTable", options: Mapping[str, str]) -> pl.LazyFrame:
     files = table.file_uris()
     if not files:
         return pl.LazyFrame(schema=columns)
+    gone = (
+        None if "://" in files[0] else next((one for one in files if not Path(one).exists()), None)
+    )
+    if gone:
+        msg = f"{gone} is gone, which its table still names; ingest the logs into a new store"
+        raise InputError(msg)
     parts = {name: columns[name] for name in table.metadata().partition_columns}
     rows = pl.scan_parquet(
         files,

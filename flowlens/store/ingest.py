@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import polars as pl
 
+from flowlens.errors import UsageError
 from flowlens.ledger import Ledger
 from flowlens.sources import Aws, Object, list_objects
 from flowlens.sources.listing import Source
@@ -20,6 +21,7 @@ from flowlens.store.days import mark, rebuild
 from flowlens.store.distinct import Kind, fresh
 from flowlens.store.place import Held, Store
 from flowlens.store.tidy import compact
+from flowlens.store.which import divide
 
 if TYPE_CHECKING:
     from flowlens.cluster import Engine
@@ -97,7 +99,7 @@ def ingest(  # noqa: PLR0913 - the options of a command that reads
         What was done.
 
     Raises:
-        UsageError: A source cannot be identified, or the time makes no sense.
+        UsageError: A source cannot be identified or is a store, or the time makes no sense.
         InputError: A source does not exist or is empty.
         OutputError: The store cannot be written.
         StrictError: Under `strict`: a line was rejected; batches before it stay.
@@ -105,6 +107,10 @@ def ingest(  # noqa: PLR0913 - the options of a command that reads
     options = aws or Aws()
     given = store if isinstance(store, Store) else Store(str(store), options)
     place = Held(given.root, given.aws)
+    stores, _ = divide(src, options)
+    if stores:
+        msg = f"{stores[0].root} is a store already; ingest the logs it was made of"
+        raise UsageError(msg)
     summary = Summary()
 
     def note(text: str) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import polars as pl
 
-from flowlens.ledger import COUNTED, Books, Ledger
+from flowlens.entries import COUNTED, Books
+from flowlens.errors import StrictError
+from flowlens.ledger import Ledger
 from flowlens.sources import Window
 from flowlens.store import scan
 from flowlens.store.place import Store
@@ -25,6 +27,7 @@ def together(
     *,
     line: bool,
     source: bool,
+    strict: bool = False,
 ) -> pl.LazyFrame:
     """Return the records of stores and of raw sources as one frame.
 
@@ -35,6 +38,10 @@ def together(
         ledger: Has the asked time; gets what the stores know of their objects.
         line: Add the number of the line.
         source: Add the object.
+        strict: Let no store be read that has lines that could not.
+
+    Raises:
+        StrictError: Under `strict`: a store has one.
     """
     window = ledger.window
     options: dict[str, Any] = {"since": window.since, "until": window.until}
@@ -43,7 +50,7 @@ def together(
     if rest:
         frames.append(read(list(rest), **options))
     for store in stores:
-        book(store, ledger)
+        book(store, ledger, strict=strict)
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
 
 
@@ -53,6 +60,9 @@ def counted(
     since: datetime | None,
     until: datetime | None,
     where: str | None = None,
+    *,
+    strict: bool = False,
+    ordered: bool = False,
 ) -> pl.LazyFrame | None:
     """Return the conversations that a store has counted, or None where it takes its records.
 
@@ -62,16 +72,22 @@ def counted(
         since: First moment asked for.
         until: First moment no longer asked for.
         where: A filter that is applied afterwards; an address in it decides which rows are read.
+        strict: Take no store that has lines that could not be read.
+        ordered: Sort them as `flowlens.conversations` does.
+
+    Raises:
+        StrictError: Under `strict`: there is such a line.
     """
     if any(time is not None and time.timestamp() % 3600 for time in (since, until)):
         return None  # part of an hour: the kept sums are of whole hours
     ledger.window = Window(since, until)
-    book(store, ledger)
+    book(store, ledger, strict=strict)
     narrow = point(where)
     if narrow is None:
-        return scan.conversations(store, since=since, until=until)
+        return (scan.inorder if ordered else scan.conversations)(store, since=since, until=until)
     end, address = narrow
-    return about(store, address, end=end, since=since, until=until)
+    found = about(store, address, end=end, since=since, until=until)
+    return found.sort(scan.ORDER) if ordered else found
 
 
 def named(stores: Sequence[Store], until: datetime | None) -> pl.LazyFrame | None:
@@ -80,11 +96,18 @@ def named(stores: Sequence[Store], until: datetime | None) -> pl.LazyFrame | Non
     return pl.concat([scan.answers(one, until=until) for one in kept]) if kept else None
 
 
-def book(store: Store, ledger: Ledger) -> None:
+def book(store: Store, ledger: Ledger, *, strict: bool = False) -> None:
     """Bring in what was read when the objects of a store were ingested.
 
     It may be much more than the answer to a question, so it is looked up only if asked for.
+
+    Raises:
+        StrictError: Under `strict`: a line could not be read, then or of an object since replaced.
     """
+    if strict:
+        for row in scan.rejects(store).sort("source", "line").head(1).collect().rows():
+            msg = "{}:{}: {}: {}".format(*row)
+            raise StrictError(msg)
     coverage, rejects = (partial(table, store) for table in (scan.coverage, scan.rejects))
     ledger.bring(store.root, Books(partial(_accounts, store), coverage, rejects))
 

@@ -1,16 +1,16 @@
 """Where a store is, and its tables as Delta sees them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flowlens.errors import FlowlensError, InputError, OutputError
+from flowlens.errors import InputError, OutputError
 from flowlens.sources import Aws
-from flowlens.sources.listing import Source
 from flowlens.store.files import scan
 from flowlens.store.schema import TABLES, kept
 
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-__all__ = ["Held", "Store", "arrow", "divide", "is_store"]
+__all__ = ["WHOLE", "Held", "Store", "arrow", "remote"]
 
 #: Commits after which Delta sums its log up; each one since then is a request to whoever opens.
 LOG = {"delta.checkpointInterval": "10"}
 
-#: The tables by which a store is known.
-MARKS = ("records", "objects")
+#: The tables that are made of the records.
+MADE = ("conversations", "by_server")
+
+STACK = re.compile(r"\s+0: ")
+
+#: What to do without one of the others.
+WHOLE = "a store is what `flowlens ingest` writes, whole; ingest the logs into a new one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +51,12 @@ class Store:
         >>> Store("s3://bucket/kept/").uri("records")
         's3://bucket/kept/records'
         """
-        root = self.root if _remote(self.root) else Path(self.root).absolute().as_posix()
+        root = self.root if remote(self.root) else Path(self.root).absolute().as_posix()
         return f"{root.rstrip('/')}/{table}"
 
     def options(self) -> dict[str, str]:
         """Return what Delta and Polars need to reach S3, with the credentials boto3 finds."""
-        return _options(self.aws, self._session()) if _remote(self.root) else {}
+        return _options(self.aws, self._session()) if remote(self.root) else {}
 
     def _session(self) -> "boto3.Session":
         from flowlens.sources.session import session
@@ -77,10 +82,12 @@ class Store:
         try:
             yield
         except TableNotFoundError as error:
-            msg = f"{self.root}: no table {table!r} here; a store is what `flowlens ingest` writes"
+            hint = "`flowlens ingest` makes it again" if table in MADE else WHOLE
+            msg = f"{self.root}: no table {table!r} here; {hint}"
             raise InputError(msg) from error
         except (DeltaError, OSError) as error:
-            msg = f"{self.uri(table)} cannot be read ({_line(error)}); run `flowlens ingest` again"
+            msg = f"{self.uri(table)} cannot be read ({_line(error)}); try again, or ingest the "
+            msg += "logs into a new store"
             raise InputError(msg) from error
 
     def scan(self, table: "str | DeltaTable") -> pl.LazyFrame:
@@ -92,13 +99,22 @@ class Store:
         """Make the tables that are not there yet; two processes may do it at the same time.
 
         Raises:
-            OutputError: The place cannot be written.
+            OutputError: The place cannot be written, or no longer has all that was kept there.
         """
+        begun, absent = False, []
         for name in TABLES:
             try:
-                self.open(name)
+                begun |= self.open(name).version() > 0
             except InputError:  # not there, or not to be reached
-                self._make(name)
+                absent.append(name)
+        lost = [name for name in absent if name not in MADE] if begun else []
+        # Another process may have made and filled what was not there a moment ago.
+        lost = [name for name in lost if not _there(self.uri(name), self.options())]
+        if lost:
+            msg = f"{self.root}: no table {lost[0]!r} here any more; {WHOLE}"
+            raise OutputError(msg)
+        for name in absent:
+            self._make(name)
 
     def _make(self, name: str) -> None:
         from deltalake import DeltaTable, Schema
@@ -107,7 +123,7 @@ class Store:
         columns, partitions = TABLES[name]
         uri, options = self.uri(name), self.options()
         try:
-            if not _remote(uri):
+            if not remote(uri):
                 Path(uri).mkdir(parents=True, exist_ok=True)
             schema = Schema.from_arrow(arrow(columns))
             DeltaTable.create(
@@ -155,52 +171,14 @@ class Held(Store):
         return self.tables[table]
 
 
-def is_store(src: str | Path, aws: Aws | None = None) -> bool:
-    """Say whether a source is a store.
-
-    Args:
-        src: As on the command line.
-        aws: How to reach AWS.
-    """
-    text = str(src)
-    if not _remote(text):
-        return all((Path(text) / name / "_delta_log").is_dir() for name in MARKS)
-    from flowlens.sources.session import client, guarded
-
-    bucket, _, key = text.removeprefix("s3://").partition("/")
-    prefix = f"{key.rstrip('/')}/" if key.strip("/") else ""
-    try:
-        s3 = client("s3", aws or Aws())
-        with guarded("s3:ListBucket", f"arn:aws:s3:::{bucket}"):
-            return all(_holds(s3, bucket, f"{prefix}{name}/_delta_log/") for name in MARKS)
-    except FlowlensError:
-        return False  # whoever lists the source says what is wrong with it
-
-
-def divide(src: Source, aws: Aws | None = None) -> tuple[list[Store], list[str]]:
-    """Divide sources into stores and what is raw.
-
-    Args:
-        src: As for `flowlens.scan_records`.
-        aws: How to reach AWS.
-    """
-    several = [src] if isinstance(src, str | Path) else list(src)
-    stores = [one for one in several if is_store(one, aws)]
-    raw = [str(one) for one in several if one not in stores]
-    return [Store(str(one), aws or Aws()) for one in stores], raw
-
-
-def _holds(s3: Any, bucket: str, prefix: str) -> bool:
-    return bool(s3.list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1).get("KeyCount"))
-
-
 def arrow(columns: Mapping[str, pl.DataType]) -> "pa.Schema":
     """Return the Arrow schema in which columns are kept."""
     frame = pl.DataFrame(schema={name: kept(dtype) for name, dtype in columns.items()})
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
 
-def _remote(uri: str) -> bool:
+def remote(uri: str) -> bool:
+    """Say whether a place is in S3."""
     return uri.startswith("s3://")
 
 
@@ -215,7 +193,8 @@ def _there(uri: str, options: dict[str, str]) -> bool:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """Return what Delta says, without the frames of its stack."""
+    return STACK.split(" ".join(str(error).split()), maxsplit=1)[0][:300]
 
 
 def _options(aws: Aws, found: "boto3.Session") -> dict[str, str]:

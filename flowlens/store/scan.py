@@ -1,15 +1,32 @@
 """A store's tables as frames of the types that the rest of flowlens speaks."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
+from flowlens.reading import ROWS, hand_on
 from flowlens.store.place import Store
 from flowlens.store.schema import EXTRA, NOWHEN, OBJECTS, fields, typed
 from flowlens.tables import CONVERSATIONS, COVERAGE
 from flowlens_parsers.batch import ANSWERS, REJECTS
 
-__all__ = ["answers", "conversations", "coverage", "objects", "records", "rejects"]
+__all__ = [
+    "ORDER",
+    "answers",
+    "conversations",
+    "coverage",
+    "inorder",
+    "objects",
+    "records",
+    "rejects",
+]
+
+#: Conversations that lie in memory at once, about: those of an hour always do.
+MOST = 1 << 21
+#: The order of `flowlens.conversations`.
+ORDER = ("hour", "client", "server", "server_port", "protocol", "action", "observer", "leg")
 
 
 def records(
@@ -85,6 +102,47 @@ def conversations(
     """
     rows = hours(store.scan("conversations"), since, until)
     return typed(rows, CONVERSATIONS)
+
+
+def inorder(
+    store: Store, *, since: datetime | None = None, until: datetime | None = None
+) -> pl.LazyFrame:
+    """Return the kept conversations in the order of `flowlens.conversations`, some hours in memory.
+
+    Args:
+        store: The store.
+        since: Keep the hours that begin at this time (UTC) or later.
+        until: Keep the hours that begin before this time.
+    """
+    rows = hours(store.scan("conversations"), since, until)
+
+    def parts(kept: pl.Expr | None) -> Iterator[pl.DataFrame]:
+        """Yield the rows in order; sorted is only their order, so they lie in memory once."""
+        for some in _spans(rows):
+            found = typed(rows.filter(some), CONVERSATIONS)
+            frame = (found if kept is None else found.filter(kept)).collect(engine="streaming")
+            order = frame.select(pl.arg_sort_by(ORDER)).to_series()
+            for first in range(0, frame.height, ROWS):
+                yield frame[order.slice(first, ROWS)]
+
+    def batches(
+        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        early = predicate if limit is None else None  # a limit counts rows before the predicate
+        return hand_on(parts(early), columns or [*CONVERSATIONS], predicate, limit, size)
+
+    return register_io_source(batches, schema=CONVERSATIONS, is_pure=True)
+
+
+def _spans(rows: pl.LazyFrame) -> Iterator[pl.Expr]:
+    """Yield what parts kept conversations by time, in order, into about `MOST` each."""
+    hours = rows.group_by("day", "hour").agg(pl.len()).sort("day", "hour")
+    turn = (pl.col("len").cum_sum() - 1).over("day") // MOST
+    spans = hours.group_by("day", turn=turn).agg(pl.min("hour"), last=pl.max("hour"))
+    for day, _, first, last in spans.sort("day", "turn").collect(engine="streaming").rows():
+        within = pl.col("day") == day
+        # Without a time they all are of one day, which parts nothing.
+        yield within if first is None else within & pl.col("hour").is_between(first, last)
 
 
 def hours(rows: pl.LazyFrame, since: datetime | None, until: datetime | None) -> pl.LazyFrame:

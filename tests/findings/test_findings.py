@@ -326,6 +326,14 @@ def test_quote_limit() -> None:
     assert [line["line"] for line in quoted["evidence"][0]["lines"]] == [2]
 
 
+def test_a_copy_is_not_quoted() -> None:
+    """A record that was delivered twice is quoted once, from where it stood first."""
+    found = strange(frame({}))
+    records = pl.LazyFrame(RECORDS, schema_overrides=TYPES)
+    twice = pl.concat([records.with_columns(source=pl.lit("z.log")), records])
+    assert quote(found, twice).equals(quote(found, records))
+
+
 def test_quote_without() -> None:
     """Records that cannot be matched leave the findings as they were."""
     found = strange(frame({}))

@@ -1,5 +1,6 @@
 import io
 import json
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -166,6 +167,28 @@ def test_what_is_not_there(run: Run, logs: str) -> None:
     )
     _, _, err = run("investigate", "i-0123456789abcdef0", logs)
     assert err.splitlines()[-1].endswith("give an inventory (-i) that has it")
+
+
+def test_a_hop_is_no_end(run: Run, tmp_path: Path) -> None:
+    """An address that only stands between others is called that, not absent and near itself."""
+    log = tmp_path / "nat.log"
+    names = "version interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end "
+    names += "action log-status pkt-srcaddr pkt-dstaddr"
+    ends = "10.0.1.5 10.0.0.9 40000 443 6 1 40 1795348800 1795348860 ACCEPT OK 10.0.1.5 8.8.4.4"
+    log.write_text(f"{names}\n5 eni-0b {ends}\n")
+    code, out, err = run("investigate", "10.0.0.9", str(log))
+    assert (code, out) == (2, "")
+    assert "'10.0.0.9' is no end of any traffic; 1 record has it as a hop" in err
+    assert f"`flowlens records {log} --where 'addr = 10.0.0.9'`" in err
+
+
+def test_a_part_is_asked_elsewhere(run: Run, logs: str) -> None:
+    """With a filter there is no investigation, but the command that answers it."""
+    code, out, err = run("investigate", "10.0.1.5", logs, "--where", "dport = 443")
+    assert (code, out) == (2, "")
+    told = shlex.split(err.partition("ask `flowlens ")[2].partition("`")[0])
+    assert told == ["edges", logs, "--where", "addr = 10.0.1.5 and (dport = 443)"]
+    assert run(*told)[0] == 0
 
 
 def test_findings_from_a_file(run: Run, logs: str, tmp_path: Path) -> None:

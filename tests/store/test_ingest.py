@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -9,8 +10,18 @@ from deltalake import DeltaTable
 
 import flowlens
 from flowlens.errors import InputError, OutputError, StrictError, UsageError
-from flowlens.store import Store, conversations, ingest, objects, records, rejects, tidy
+from flowlens.store import (
+    Store,
+    conversations,
+    ingest,
+    is_store,
+    objects,
+    records,
+    rejects,
+    tidy,
+)
 from flowlens.store.commit import Conflict, append
+from flowlens.store.scan import inorder
 
 Write = Callable[..., Path]
 
@@ -206,6 +217,55 @@ def test_what_has_no_identity_is_refused(
     file = write("a.log", line(NOON))
     with pytest.raises(OutputError, match="no store can be made here"):
         ingest(file, file)
+
+
+def test_what_a_store_lost_is_never_taken_for_nothing(
+    store: Store, logs: Path, tmp_path: Path
+) -> None:
+    """A table taken away, or put back as it was, is an error that names it, read or written."""
+    ingest(logs / "00.log", store)
+    root = tmp_path / "store"
+    before = shutil.copytree(root, tmp_path / "before")
+    ingest(logs, store)
+    for name, error in (("records", "'records' here"), ("objects", "'objects' here")):
+        lost = shutil.copytree(root, tmp_path / f"lost-{name}")
+        shutil.rmtree(lost / name)
+        assert is_store(lost)
+        with pytest.raises(InputError, match=error):
+            Store(str(lost)).scan(name)
+        with pytest.raises(OutputError, match=f"{error} any more"):
+            ingest(logs, lost)
+        shutil.copytree(before / name, lost / name)
+        with pytest.raises(OutputError, match=f"'{name}' lacks batches"):
+            ingest(logs, lost)
+    (first, *_) = root.glob("records/day=2026-11-21/*.parquet")
+    first.unlink()
+    with pytest.raises(InputError, match="is gone, which its table still names"):
+        records(store)
+
+
+def test_what_is_made_of_the_records_is_made_again(store: Store, logs: Path) -> None:
+    """Without the tables of conversations a store says so, and the next run makes them."""
+    ingest(logs, store)
+    wanted = inorder(store).collect()
+    shutil.rmtree(Path(store.root) / "conversations")
+    with pytest.raises(InputError, match="`flowlens ingest` makes it again"):
+        conversations(store)
+    ingest(logs, store)
+    assert inorder(store).collect().equals(wanted)
+
+
+def test_the_files_of_a_store_are_no_logs(store: Store, logs: Path, tmp_path: Path) -> None:
+    """A store among the logs is left out and told, its tables are no sources, nor is it one."""
+    ingest(logs, logs / "kept")
+    told = ingest(logs, logs / "kept")
+    assert (told.objects, told.there) == (0, 12)
+    (note,) = told.notes
+    assert note.startswith(f"{logs}/kept: Delta tables left out")
+    with pytest.raises(InputError, match="Delta tables left out"):
+        ingest(logs / "kept" / "records", store)
+    with pytest.raises(UsageError, match="is a store already"):
+        ingest(logs / "kept", store)
 
 
 def test_other_engines_see_plain_tables(store: Store, logs: Path) -> None:

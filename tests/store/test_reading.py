@@ -21,6 +21,7 @@ from flowlens.store import (
     is_store,
     records,
     rejects,
+    scan,
 )
 from flowlens.store.schema import TABLES
 
@@ -42,12 +43,13 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs a command line and returns its output, lines sorted."""
+    """Runs a command line and returns its output, lines sorted unless it shall be plain."""
     monkeypatch.setenv("FLOWLENS_OFFLINE", "1")
 
-    def command(*args: str) -> str:
+    def command(*args: str, plain: bool = False) -> str:
         assert main(args) == 0
-        return "\n".join(sorted(capsys.readouterr().out.splitlines()))
+        lines = capsys.readouterr().out.splitlines()
+        return "\n".join(lines if plain else sorted(lines))
 
     return command
 
@@ -64,8 +66,19 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     ],
 )
 def test_conversations_are_those_of_the_logs(case: Store, run: Run, options: list[str]) -> None:
-    """A store gives the conversations of its logs, whole or asked for in part."""
-    assert run("conversations", case.root, *options) == run("conversations", LOGS, *options)
+    """A store gives the conversations of its logs in their order, whole or asked for in part."""
+    kept, raw = (run("conversations", src, *options, plain=True) for src in (case.root, LOGS))
+    assert kept == raw
+
+
+def test_hours_that_lie_in_memory_alone_come_in_the_same_order(
+    case: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few conversations may be sorted at once, the rows and their order are the same."""
+    whole = scan.inorder(case).collect()
+    monkeypatch.setattr(scan, "MOST", 1)
+    assert scan.inorder(case).collect().equals(whole)
+    assert whole["hour"].n_unique() > 1
 
 
 SURE = ["guess", "likely", "certain"]
@@ -145,6 +158,17 @@ def test_a_point_question_finds_both_ends(case: Store, address: str) -> None:
     assert about(case, address).sort(KEY).collect().equals(every.sort(KEY))
     sides = [about(case, address, end=end).collect().height for end in ("client", "server")]
     assert sum(sides) == every.height
+
+
+@pytest.mark.parametrize("verb", ["records", "conversations"])
+def test_strict_refuses_a_store_with_unreadable_lines(
+    case: Store, verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What ends a strict run over logs ends it over the store that was made of them."""
+    assert main([verb, case.root, "--strict"]) == main([verb, LOGS, "--strict"]) == 4
+    kept, raw = capsys.readouterr().err.splitlines()
+    assert "log.gz:7: wrong number of values" in kept
+    assert kept == raw
 
 
 def test_a_store_and_raw_logs_are_read_together(case: Store, tmp_path: Path, run: Run) -> None:

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from flowlens.cli import main
-from flowlens.errors import OutputError
-from flowlens.sources import Aws
+from flowlens.errors import InputError, OutputError
+from flowlens.sources import Aws, keys
 from flowlens.store import Store, conversations, ingest, is_store, objects, records
 
 Client = Callable[[str], Any]
@@ -104,6 +104,13 @@ def test_a_store_in_s3_is_like_one_in_a_folder(
     frame = pl.scan_delta(store.uri("conversations"), storage_options=store.options())
     assert frame.select(pl.sum("records")).collect().item() == 481
     assert conversations(store).collect().height == frame.collect().height
+    with pytest.raises(InputError, match=r"s3://kept/flows: Delta tables left out"):
+        ingest("s3://kept/flows/records", "s3://kept/other", aws=aws)
+    bucket.put_object(
+        Bucket="kept", Key="more/a.log", Body=b"2 1 eni-0a - - - - - - - 1 2 - NODATA"
+    )
+    told = ingest("s3://kept/", store, aws=aws)
+    assert (told.objects, [*told.notes]) == (1, [keys.tables("s3://kept/flows")])
 
 
 def test_commands_read_a_store_in_s3(
