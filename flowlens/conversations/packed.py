@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TooFar", "integers", "second", "seen", "told", "worthwhile"]
 
-PART = 1 << 19  # bytes of compressed text that make rows of one part, about
+PART = 3 << 18  # bytes of compressed text that make rows of one part, about
 MOST = 11  # parts are 2 ** this at most: each is fetched from every block of rows
 
 #: What must be compiled.
