@@ -96,6 +96,11 @@ class Pile:
         if desk.count >= self.least:
             self._sort(desk)
 
+    def renew(self) -> None:
+        """Sort what this thread has; what comes next is of another desk."""
+        self._sort(self._desk())
+        del self._mine.desk
+
     def close(self) -> None:
         """Sort what is left; nothing more comes."""
         for desk in self._desks:
@@ -150,7 +155,9 @@ class Pile:
         return np.concatenate(pieces, out=rows) if pieces else rows
 
     def _sort(self, desk: _Desk) -> None:
-        """Keep the rows of a desk."""
+        """Keep the rows of a desk, if there are any."""
+        if not desk.count:
+            return
         rows, parts = desk.rows[: desk.count * self.width], desk.parts[: desk.count]
         starts = np.zeros(len(self.parts) + 1, np.int64)
         np.bincount(parts, minlength=len(self.parts)).cumsum(out=starts[1:])

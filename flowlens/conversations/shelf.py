@@ -1,11 +1,12 @@
 """Rows of records, sorted by part, in memory or in a file; merged into flows part by part.
 
 A *row* lies here in four integers, five where the format has ``pkt-*`` fields: lower end and
-sender, higher end and duration, bytes and packets, start and stamp, and the raw addresses.
-Rows lie in parts by a hash of their two addresses: a part is merged within the processor's cache,
-and a flow, a 5-tuple and a conversation are always within one part. To be merged a row becomes
-whole, seven integers or nine: lower and higher end, where, action and bits, bytes, packets, times,
-and with nine the raw addresses and the services, as `flowlens.conversations.rowkernel` has them.
+sender, higher end and duration, bytes and packets, start and the numbers of its `stamps`, and the
+raw addresses. Rows lie in parts by a hash of their two addresses: a part is merged within the
+processor's cache, and a flow, a 5-tuple and a conversation are always within one part. To be
+merged a row becomes whole, seven integers or nine: lower and higher end, where, action and bits,
+bytes, packets, times, and with nine the raw addresses and the services, as
+`flowlens.conversations.rowkernel` has them.
 """
 
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from flowlens.conversations.flows import IDENTIFYING
 from flowlens.conversations.pile import Pile
 from flowlens.conversations.room import room, table
 from flowlens.conversations.spool import Kept, Spool
-from flowlens.conversations.stamps import STAMP, Stamps
+from flowlens.conversations.stamps import SIGN, Stamps
 from flowlens_parsers.machine import load
 from flowlens_parsers.packing import Words, address
 
@@ -53,8 +54,8 @@ class Shelf:
         self._width = WIDE if any(name.startswith("pkt_") for name in columns) else NARROW
         self._pile = Pile(spool, 2**bits, FOLDED[self._width], BLOCK)
         self._stamps: dict[int, Stamps] = {}  # by desk
-        self._common: Words = np.empty(0, np.uint64)  # all of them, of one desk after the other
-        self._bases = np.empty(0, np.int64)  # where each desk's begin
+        self._places = self._signs = np.empty(0, np.uint64)  # of one desk after the other
+        self._bases = np.empty((0, 2), np.int64)  # where those of each desk begin
         self._merge = load("flowlens.conversations.kernel")["merge"]
         self._unfold = load("flowlens.conversations.rowkernel")["unfold"]
 
@@ -89,20 +90,29 @@ class Shelf:
             until: first second no longer in.
         """
         records = np.ascontiguousarray(records)
-        rows, parts = self._pile.desk(len(records))
-        desk = self._pile.turn
-        stamps = self._stamps.get(desk) or self._stamps.setdefault(desk, Stamps())
         how = (0 if codes is None else address(codes), codes is None, log, versions, since, until)
-        done = stamps.fold(records, (*how, self.bits, self._pile.width), address(rows), parts)
-        self._pile.put(done)
-        return done
+        total = 0
+        while True:
+            desk = self._pile.turn
+            stamps = self._stamps.get(desk) or self._stamps.setdefault(desk, Stamps())
+            rows, parts = self._pile.desk(len(records))
+            shape = (self.bits, self._pile.width)
+            read, done = stamps.fold(records, (*how, *shape), address(rows), parts)
+            self._pile.put(done)
+            total, records = total + done, records[read:]
+            if not len(records):
+                return total
+            self._pile.renew()
 
     def close(self) -> None:
         """Nothing more comes."""
         self._pile.close()
-        each = [self._stamps[desk].rows for desk in range(len(self._stamps))]
-        self._common = np.concatenate([self._common[:0], *each])
-        self._bases = np.cumsum([0, *map(len, each)]) // STAMP
+        each = [self._stamps[desk] for desk in range(len(self._stamps))]
+        sizes = [[0, 0], *([len(one.places), len(one.signs) // SIGN] for one in each)]
+        self._bases = np.cumsum(np.array(sizes, np.int64), axis=0)
+        nothing = np.empty(0, np.uint64)
+        self._places = np.concatenate([nothing, *(one.places for one in each)])
+        self._signs = np.concatenate([nothing, *(one.signs for one in each)])
         self._stamps.clear()
 
     def flows(self, parts: range, ranks: NDArray[np.uint32]) -> Iterator[Words]:
@@ -130,13 +140,13 @@ class Shelf:
         Args:
             rows: some, as they lie here.
             spans: where the stretches of them that are asked for begin and end.
-            bases: where the stamps of each stretch begin.
+            bases: where places and signs of each stretch begin.
         """
         count = int((spans[:, 1] - spans[:, 0]).sum())
         out, spans = room("rows", count * self._width, np.uint64), np.ascontiguousarray(spans)
         self._unfold(
-            *(address(rows), address(spans), len(spans), address(bases)),
-            *(self._pile.width, address(self._common), address(out), self._width),
+            *(address(rows), address(spans), len(spans), address(bases), self._pile.width),
+            *(address(self._places), address(self._signs), address(out), self._width),
         )
         return out
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from flowlens.conversations import conversations, packed
+from flowlens.conversations import conversations, packed, stamps
 from flowlens.conversations.parts import MEMORY, Views
 from flowlens.conversations.rows import VIEW, framed
 from flowlens.conversations.shelf import Shelf
@@ -30,7 +30,7 @@ FIELDS = {
     "srcport": ("0", "53", "443", "40000", "-"),
     "dstport": ("0", "53", "443", "50000", "-"),
     "protocol": ("6", "17"),
-    "packets": ("0", "3", "9", "-"),
+    "packets": ("0", "3", "99999999999", "-"),
     "bytes": ("0", "77", "8589934592", "18446744073709551615"),
     "start": (*(str(START + step) for step in (0, 60, 3_599, 7_300)), "-", "1763722800123"),
     "end": (str(START + 9_000), str(START + 9_100)),
@@ -159,6 +159,17 @@ def test_rows_that_do_not_fit_into_memory_wait_in_a_file(tmp_path: Path) -> None
     assert whole["records"].sum() == 5_000
     for memory in (0, 100_000):
         assert_frame_equal(whole, shelved(path, memory=memory, bits=4))
+
+
+def test_more_stamps_than_rows_have_numbers_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The views are the same where a desk soon has all places and signs that it can number."""
+    path = tmp_path / "a.log"
+    path.write_text(LINES)
+    whole = shelved(path)
+    monkeypatch.setattr(stamps, "MOST", (4, 2))
+    assert_frame_equal(whole, shelved(path, bits=2))
 
 
 def test_a_part_that_does_not_fit_into_memory_is_merged_in_slices(tmp_path: Path) -> None:

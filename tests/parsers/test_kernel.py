@@ -43,7 +43,7 @@ def test_kernels_and_callers_mean_the_same_places() -> None:
     assert (folding.PACKED, merging.FLOW) == (packing.WIDTH, shelf.FLOW)
     assert (folding.SERVICE + 1, folding.RAW) == (shelf.WIDE, shelf.NARROW)
     assert shelf.FOLDED == {shelf.WIDE: folding.RAWS + 1, shelf.NARROW: folding.RAWS}
-    for name in ("STAMP", "READ", "DONE", "STAMPS"):
+    for name in ("SIGN", "READ", "DONE", "PLACES", "SIGNS"):
         assert getattr(folding, name) == getattr(stamps, name)
     for name, caller in (("TUPLE", work), ("VIEW", rows), ("ROLE", pairing)):
         assert getattr(viewkernel, name) == getattr(caller, name)
