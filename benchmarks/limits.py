@@ -1,6 +1,7 @@
 """The pure limit: what no reader of these files can do without.
 
-``inflate`` takes the compression off, the way `flowlens_parsers.streams` does. ``scan`` looks
+``inflate`` takes the compression off, the way `flowlens_parsers.streams` does, block by block in
+the same memory. ``scan`` looks
 besides at every byte once, in a compiled loop that finds where each field begins and ends. One
 thread a core, a file at a time; neither keeps anything. The start of the process and the
 compilation of the loop are no part of the figure.
@@ -16,11 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from flowlens_parsers.streams import Fault, Reader, blocks
+from flowlens_parsers.bundle import BLOCK
+from flowlens_parsers.streams import Fault, Reader, lent
 
 __all__ = ["boundaries"]
 
-BLOCK = 8 << 20
 Loop = Callable[[Any], int]
 
 
@@ -45,7 +46,7 @@ def compiled() -> Loop:
     import numba
 
     loop: Loop = numba.njit(nogil=True)(boundaries)
-    loop(memoryview(b"0 0\n"))
+    loop(memoryview(bytearray(b"0 0\n")))
     return loop
 
 
@@ -53,7 +54,7 @@ def read(path: Path, loop: Loop | None) -> int:
     """Read one file; return its bytes without compression."""
     size = 0
     with path.open("rb") as stream:
-        for block in blocks(Reader(stream), BLOCK):
+        for block in lent(Reader(stream), BLOCK):
             assert not isinstance(block, Fault)
             size += len(block)
             if loop is not None:

@@ -54,12 +54,10 @@ class Gateways:
     nat: Words
     views: Words
 
-    def own(self, views: Words, ends: Words) -> NDArray[np.bool_]:
-        """Say which views have an address of the gateway itself at one end."""
-        pairs = self.boxes.drop_nulls("box").select(pl.col("observer") * WORD + pl.col("box"))
-        observers = views[:, WHERE] >> HALF << HALF
-        own: NDArray[np.bool_] = np.isin(observers | ends, pairs.to_series().to_numpy())
-        return own
+    @property
+    def pairs(self) -> Pairs:
+        """Those that translate addresses, each with an address of its own."""
+        return _among(self.boxes.drop_nulls("box").select("observer", "box").to_numpy())
 
 
 def gateways(
@@ -92,7 +90,8 @@ def gateways(
     found = _picked(seats, over, _seated(seats, suspect), everyone)
     between = boxes(sketched(found, columns), words, known).collect()
     nat = between.drop_nulls("box")["observer"].unique().to_numpy()
-    return Gateways(between, nat, found[np.isin(found[:, WHERE] >> HALF, nat)])
+    translating = _seated(seats, nat)[seats.numbers(found.ravel())] > 0
+    return Gateways(between, nat, found if translating.all() else found[translating])
 
 
 class Through:
@@ -116,10 +115,9 @@ class Through:
         self._places, self._gateways = places, passing
         self._passing = _seated(places.seats, passing.nat)
         self._codes = len(words.categories.to_series())
+        self._boxes = passing.pairs
         legs = self._linked(words, columns)
-        self._aside = [legs.ravel()]
-        boxes = passing.boxes.drop_nulls("box").select("observer", "box").to_numpy()
-        self._ends, self._boxes = _among(legs[:, [CLIENT, SERVER]]), _among(boxes)
+        self._aside, self._ends = [legs.ravel()], _among(legs[:, [CLIENT, SERVER]])
 
     def split(self, views: Words) -> Words:
         """Return placed views without those that are judged apart, which are put aside."""
@@ -142,8 +140,7 @@ class Through:
     def _linked(self, words: pl.Categorical, columns: frozenset[str]) -> Words:
         """Return legs, linked with what was written down in full, in rows."""
         theirs = self._gateways.views
-        outer = self._gateways.own(theirs, theirs[:, CLIENT])
-        inner = self._gateways.own(theirs, theirs[:, SERVER] >> END)
+        outer, inner = self._ended(theirs)
         half = outer != inner
         if not half.any():
             return theirs[:0]
@@ -156,6 +153,14 @@ class Through:
         made = rows(found.collect())
         made[:, SEAT] = self._places.seats.numbers(made.ravel())
         return made
+
+    def _ended(self, views: Words) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Say which views have the gateway itself as their client, and as their server."""
+        out = np.empty(len(views), np.uint8)
+        self._kernel["ended"](
+            *(address(views), len(views), *self._boxes.arguments, address(out)),
+        )
+        return out & 1 > 0, out & 2 > 0
 
     def _own(self, clients: Words) -> Words:
         """Return what clients wrote down themselves, in rows."""

@@ -3,6 +3,7 @@
 Nothing imports this module but `flowlens_parsers.machine`, which keeps what becomes of it.
 """
 
+import numpy as np
 from numba import types
 
 from flowlens.conversations.seatkernel import spot
@@ -39,6 +40,17 @@ def halved(views, at, boxes, most, known):
     return outer != role(observer, views[at + SERVER] >> END, boxes, most, known)
 
 
+def ended(views, count, boxes, most, known, out):
+    """Say of gateways' views which ends are the gateway itself: 1 the client, 2 the server."""
+    for view in range(count):
+        at = view * VIEW
+        observer = views[at + OBSERVER] >> HALF
+        outer = role(observer, views[at + CLIENT], boxes, most, known)
+        inner = role(observer, views[at + SERVER] >> END, boxes, most, known)
+        out[view] = np.uint8(outer) | np.uint8(inner << U(1))
+    return I(0)
+
+
 def split(views, count, passing, boxes, most, known, ends, mask, table, out):
     """Take away the legs among placed views, and put those aside that share ends with linked ones.
 
@@ -64,6 +76,7 @@ i64, u64 = types.int64, types.uint64
 p8, p32, p64 = (types.CPointer(of) for of in (types.uint8, types.uint32, u64))
 
 KERNELS = {
+    "ended": (ended, i64(p64, i64, p64, u64, p32, p8)),
     "picked": (picked, i64(p64, i64, p64, u64, p32, p8, p8, u64, p64)),
     "split": (split, i64(p64, i64, p8, p64, u64, p32, p64, u64, p32, p64)),
 }
