@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from threading import Lock, local
+from itertools import count
+from threading import local
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +64,7 @@ class Pile:
         self._blocks: list[_Block] = []
         self._desks: list[_Desk] = []
         self._mine = local()
-        self._lock = Lock()
+        self._turns = count(0)
 
     @property
     def groups(self) -> list[range]:
@@ -78,9 +79,8 @@ class Pile:
     def _desk(self) -> _Desk:
         desk: _Desk | None = getattr(self._mine, "desk", None)
         if desk is None:
-            with self._lock:
-                desk = self._mine.desk = _Desk(len(self._desks), self.width)
-                self._desks.append(desk)
+            desk = self._mine.desk = _Desk(next(self._turns), self.width)
+            self._desks.append(desk)
         return desk
 
     def desk(self, count: int) -> tuple[Words, NDArray[np.uint16]]:
@@ -98,8 +98,9 @@ class Pile:
 
     def renew(self) -> None:
         """Sort what this thread has; what comes next is of another desk."""
-        self._sort(self._desk())
-        del self._mine.desk
+        desk = self._desk()
+        self._sort(desk)
+        desk.number = next(self._turns)
 
     def close(self) -> None:
         """Sort what is left; nothing more comes."""
