@@ -212,6 +212,7 @@ def test_a_damaged_object_gives_the_same_records(tmp_path: Path) -> None:
             tables.append(rows.collect())
             reasons.append(ledger.reasons())
         assert tables[0].equals(tables[1])
+        assert reason != "damaged" or tables[0].height == 200  # only the sum at the end is wrong
         assert tables[0].height >= 90
         assert reasons == [{reason: 1}, {reason: 1}]
 

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterator
 from gzip import BadGzipFile
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from flowlens_parsers.errors import DAMAGED, TRUNCATED, BrokenError
 
@@ -30,9 +30,7 @@ def gunzip(parts: Iterator[bytes]) -> Iterator[bytes]:
 
     rest = b""
     while rest := (rest or next(parts, b"")):
-        if not _GZIP.startswith(rest[:3]):
-            if rest.strip(b"\0"):
-                raise BrokenError(DAMAGED)
+        if _padded(rest):
             rest = b""
             continue
         member, first = isal_zlib.decompressobj(wbits=31), True
@@ -42,9 +40,43 @@ def gunzip(parts: Iterator[bytes]) -> Iterator[bytes]:
                 first = False
         except isal_zlib.error as error:  # type: ignore[misc]  # its stub has no base class
             if first:
-                yield _salvage(rest)
+                yield _salvage(zlib.decompressobj(wbits=31), rest)
             raise BrokenError(DAMAGED) from error
         rest = member.unused_data
+
+
+def exact(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Decompress gzip members as `gunzip` does, up to the very byte that is wrong, but slower.
+
+    So what can be read of a damaged object does not depend on how much is asked for at once.
+    """
+    rest = b""
+    while rest := (rest or next(parts, b"")):
+        if _padded(rest):
+            rest = b""
+            continue
+        member, data = zlib.decompressobj(wbits=31), rest
+        while not member.eof:
+            before = member.copy()
+            try:
+                out = member.decompress(data, _OUTPUT)
+            except zlib.error as error:
+                yield _salvage(before, data)
+                raise BrokenError(DAMAGED) from error
+            yield out
+            data = member.unconsumed_tail or next(parts, b"") if not member.eof else b""
+            if not (data or out or member.eof):
+                raise BrokenError(TRUNCATED)
+        rest = member.unused_data
+
+
+def _padded(data: bytes) -> bool:
+    """Say whether there is only padding in place of a member."""
+    if _GZIP.startswith(data[:3]):
+        return False
+    if data.strip(b"\0"):
+        raise BrokenError(DAMAGED)
+    return True
 
 
 class Swift(Iterator[bytes]):
@@ -67,42 +99,40 @@ class Swift(Iterator[bytes]):
 
     def readinto(self, room: memoryview) -> int:
         """Fill memory with the next bytes; return how many, 0 where only parts come, or none."""
-        if self._slow is not None:
-            return 0
-        try:
-            size: int = self._file.readinto(room)
-        except (EOFError, BadGzipFile, self._fault):
-            self._slow = self._careful()
-            return 0
+        size: int = self._tried(self._file.readinto, room) or 0
         self._done += size
         return size
 
     def __next__(self) -> bytes:
+        part: bytes = self._tried(self._file.read, _OUTPUT) or b""
+        self._done += len(part)
+        return part or next(self._slow or iter(()))
+
+    def _tried(self, do: Callable[[Any], Any], given: object) -> Any:
+        """Return what the fast way does, None from where it fails on."""
         if self._slow is None:
-            part = bytearray(_OUTPUT)
-            size = self.readinto(memoryview(part))
-            if size:
-                return bytes(memoryview(part)[:size])
-        if self._slow is None:
-            raise StopIteration
-        return next(self._slow)
+            try:
+                return do(given)
+            except (EOFError, BadGzipFile, self._fault):
+                self._slow = self._careful()
+        return None
 
     def _careful(self) -> Iterator[bytes]:
         """Yield what was not read yet."""
         self._stream.seek(self._begin)
         done = self._done
-        for data in gunzip(raw(self._stream)):
+        for data in exact(raw(self._stream)):
             if len(data) > done:
                 yield data[done:]
             done = max(0, done - len(data))
 
 
-def _salvage(data: bytes) -> bytes:
-    """Return what a damaged member holds before the damage: isal gives nothing of that call.
+def _salvage(member: "zlib._Decompress", data: bytes) -> bytes:
+    """Return what a member's data holds before the damage: a call that fails gives nothing.
 
     Byte by byte, because zlib too gives nothing of the call that fails.
     """
-    member, out, have = zlib.decompressobj(wbits=31), [], 0
+    out, have = [], 0
     for at in range(len(data)):
         try:
             out.append(member.decompress(data[at : at + 1], _OUTPUT))
