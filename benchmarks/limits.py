@@ -1,10 +1,9 @@
 """The pure limit: what no reader of these files can do without.
 
 ``inflate`` takes the compression off, the way `flowlens_parsers.streams` does, block by block in
-the same memory. ``scan`` looks
-besides at every byte once, in a compiled loop that finds where each field begins and ends. One
-thread a core, a file at a time; neither keeps anything. The start of the process and the
-compilation of the loop are no part of the figure.
+the same memory. ``scan`` looks besides at every byte once, in a compiled loop that finds where
+each field begins and ends. One thread a core, a file at a time; neither keeps anything. The start
+of the process and the compilation of the loop are no part of the figure.
 
     python -m benchmarks.limits inflate|scan LOGS
 """

@@ -11,7 +11,8 @@
 Large inputs take the same way as rows of integers in compiled loops, part by part, so that memory
 stays bounded; tests hold both ways to the same table::
 
-    objects -> rows        packed records in parts                          packed, shelf, pile
+    objects -> rows        packed records in parts                          packed, shelf, pile,
+                                                                            stamps
             -> views       merged, and the client told                      oriented, work
             -> conversations  placed, linked, counted, put into order       parts, seats, through,
                                                                             chosen, sorter, naming

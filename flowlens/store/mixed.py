@@ -84,7 +84,7 @@ def counted(
     book(store, ledger, strict=strict)
     narrow = point(where)
     if narrow is None:
-        return (scan.inorder if ordered else scan.conversations)(store, since=since, until=until)
+        return scan.conversations(store, since=since, until=until, ordered=ordered)
     end, address = narrow
     found = about(store, address, end=end, since=since, until=until)
     return found.sort(scan.ORDER) if ordered else found

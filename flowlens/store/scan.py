@@ -17,7 +17,6 @@ __all__ = [
     "answers",
     "conversations",
     "coverage",
-    "inorder",
     "objects",
     "records",
     "rejects",
@@ -91,7 +90,11 @@ def _days(rows: pl.LazyFrame, since: datetime | None, until: datetime | None) ->
 
 
 def conversations(
-    store: Store, *, since: datetime | None = None, until: datetime | None = None
+    store: Store,
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    ordered: bool = False,
 ) -> pl.LazyFrame:
     """Return who talked to whom, as it was counted when the records came.
 
@@ -99,23 +102,13 @@ def conversations(
         store: The store.
         since: Keep the hours that begin at this time (UTC) or later.
         until: Keep the hours that begin before this time.
+        ordered: Return them in the order of `flowlens.conversations`, some hours in memory.
     """
     rows = hours(store.scan("conversations"), since, until)
-    return typed(rows, CONVERSATIONS)
+    return _inorder(rows) if ordered else typed(rows, CONVERSATIONS)
 
 
-def inorder(
-    store: Store, *, since: datetime | None = None, until: datetime | None = None
-) -> pl.LazyFrame:
-    """Return the kept conversations in the order of `flowlens.conversations`, some hours in memory.
-
-    Args:
-        store: The store.
-        since: Keep the hours that begin at this time (UTC) or later.
-        until: Keep the hours that begin before this time.
-    """
-    rows = hours(store.scan("conversations"), since, until)
-
+def _inorder(rows: pl.LazyFrame) -> pl.LazyFrame:
     def parts(kept: pl.Expr | None) -> Iterator[pl.DataFrame]:
         """Yield the rows in order; sorted is only their order, so they lie in memory once."""
         for some in _spans(rows):

@@ -1,7 +1,7 @@
 """Compression taken off, in bounded memory, whatever the input demands."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from gzip import BadGzipFile
 from typing import Any, BinaryIO
 
@@ -26,23 +26,7 @@ def raw(stream: BinaryIO) -> Iterator[bytes]:
 
 def gunzip(parts: Iterator[bytes]) -> Iterator[bytes]:
     """Decompress gzip members; zero padding after the last is legal, anything else is not."""
-    from isal import isal_zlib
-
-    rest = b""
-    while rest := (rest or next(parts, b"")):
-        if _padded(rest):
-            rest = b""
-            continue
-        member, first = isal_zlib.decompressobj(wbits=31), True
-        try:
-            for out in _member(member, rest, parts):
-                yield out
-                first = False
-        except isal_zlib.error as error:  # type: ignore[misc]  # its stub has no base class
-            if first:
-                yield _salvage(zlib.decompressobj(wbits=31), rest)
-            raise BrokenError(DAMAGED) from error
-        rest = member.unused_data
+    return _members(parts, _quick)
 
 
 def exact(parts: Iterator[bytes]) -> Iterator[bytes]:
@@ -50,24 +34,49 @@ def exact(parts: Iterator[bytes]) -> Iterator[bytes]:
 
     So what can be read of a damaged object does not depend on how much is asked for at once.
     """
+    return _members(parts, _slow)
+
+
+#: Yields what a member holds, given its first bytes and where more come from; returns what is left.
+Member = Callable[[bytes, Iterator[bytes]], Generator[bytes, None, bytes]]
+
+
+def _members(parts: Iterator[bytes], member: Member) -> Iterator[bytes]:
     rest = b""
     while rest := (rest or next(parts, b"")):
-        if _padded(rest):
-            rest = b""
-            continue
-        member, data = zlib.decompressobj(wbits=31), rest
-        while not member.eof:
-            before = member.copy()
-            try:
-                out = member.decompress(data, _OUTPUT)
-            except zlib.error as error:
-                yield _salvage(before, data)
-                raise BrokenError(DAMAGED) from error
+        rest = b"" if _padded(rest) else (yield from member(rest, parts))
+
+
+def _quick(data: bytes, parts: Iterator[bytes]) -> Generator[bytes, None, bytes]:
+    from isal import isal_zlib
+
+    member, first = isal_zlib.decompressobj(wbits=31), True
+    try:
+        for out in _member(member, data, parts):
             yield out
-            data = member.unconsumed_tail or next(parts, b"") if not member.eof else b""
-            if not (data or out or member.eof):
+            first = False
+    except isal_zlib.error as error:  # type: ignore[misc]  # its stub has no base class
+        if first:
+            yield _salvage(zlib.decompressobj(wbits=31), data)
+        raise BrokenError(DAMAGED) from error
+    return member.unused_data
+
+
+def _slow(data: bytes, parts: Iterator[bytes]) -> Generator[bytes, None, bytes]:
+    member = zlib.decompressobj(wbits=31)
+    while not member.eof:
+        before = member.copy()
+        try:
+            out = member.decompress(data, _OUTPUT)
+        except zlib.error as error:
+            yield _salvage(before, data)
+            raise BrokenError(DAMAGED) from error
+        yield out
+        if not member.eof:
+            data = member.unconsumed_tail or next(parts, b"")
+            if not data and not out:
                 raise BrokenError(TRUNCATED)
-        rest = member.unused_data
+    return member.unused_data
 
 
 def _padded(data: bytes) -> bool:

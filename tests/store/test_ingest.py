@@ -21,7 +21,6 @@ from flowlens.store import (
     tidy,
 )
 from flowlens.store.commit import Conflict, append
-from flowlens.store.scan import inorder
 
 Write = Callable[..., Path]
 
@@ -247,12 +246,12 @@ def test_what_a_store_lost_is_never_taken_for_nothing(
 def test_what_is_made_of_the_records_is_made_again(store: Store, logs: Path) -> None:
     """Without the tables of conversations a store says so, and the next run makes them."""
     ingest(logs, store)
-    wanted = inorder(store).collect()
+    wanted = conversations(store, ordered=True).collect()
     shutil.rmtree(Path(store.root) / "conversations")
     with pytest.raises(InputError, match="`flowlens ingest` makes it again"):
         conversations(store)
     ingest(logs, store)
-    assert inorder(store).collect().equals(wanted)
+    assert conversations(store, ordered=True).collect().equals(wanted)
 
 
 def test_the_files_of_a_store_are_no_logs(store: Store, logs: Path, tmp_path: Path) -> None:

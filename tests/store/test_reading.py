@@ -75,9 +75,9 @@ def test_hours_that_lie_in_memory_alone_come_in_the_same_order(
     case: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However few conversations may be sorted at once, the rows and their order are the same."""
-    whole = scan.inorder(case).collect()
+    whole = conversations(case, ordered=True).collect()
     monkeypatch.setattr(scan, "MOST", 1)
-    assert scan.inorder(case).collect().equals(whole)
+    assert conversations(case, ordered=True).collect().equals(whole)
     assert whole["hour"].n_unique() > 1
 
 
