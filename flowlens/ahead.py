@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from itertools import islice
 from queue import Full, Queue
 from threading import Event, Thread
@@ -38,7 +39,7 @@ def abreast(
     """Yield the frames of several parts in order, while the next parts are made already.
 
     Args:
-        parts: Each is made in a thread of its own.
+        parts: Each is made in one thread.
         workers: Parts that are made at the same time.
         room: Frames of each part held at most.
 
@@ -46,16 +47,32 @@ def abreast(
     >>> [frame.item() for frame in abreast(parts, 2)]
     [0, 1, 2]
     """
-    rest = iter(parts)
-    begun: deque[_Begun] = deque(_Begun(part, room) for part in islice(rest, workers))
+    rest = (_Part(part, room) for part in parts)
+    turn: Queue[_Part | None] = Queue()
+    # Threads that stay are spread over the processors; of new ones two often share one for long.
+    crew = [Thread(target=_work, args=(turn,), daemon=True) for _ in range(workers)]
+    begun: deque[_Part] = deque()
+
+    def begin(count: int) -> None:
+        for part in islice(rest, count):
+            begun.append(part)
+            turn.put(part)
+
+    for thread in crew:
+        thread.start()
     try:
+        begin(2 * workers)  # so that whoever is done early goes on
         while begun:
-            yield from begun[0].frames()
-            begun.popleft().stop()
-            begun.extend(_Begun(part, room) for part in islice(rest, 1))
+            yield from begun[0].taken()
+            begun.popleft()
+            begin(1)
     finally:
         for part in begun:
-            part.stop()
+            part.stopped.set()
+        for _ in crew:
+            turn.put(None)
+        for thread in crew:
+            thread.join()
 
 
 def mapped(
@@ -82,49 +99,45 @@ def mapped(
             yield waiting.popleft().result()
 
 
-class _Begun:
-    """Frames that a thread is making."""
+@dataclass(slots=True)
+class _Part:
+    """Frames that a thread makes; made, they wait here, at most `room` of them."""
 
-    def __init__(self, frames: Generator[pl.DataFrame], room: int) -> None:
-        self.waiting: Queue[pl.DataFrame | BaseException | None] = Queue(room)
-        self.stopped = Event()
-        given = (frames, self.waiting, self.stopped)
-        self.maker = Thread(target=_make, args=given, daemon=True)
-        self.maker.start()
+    frames: Generator[pl.DataFrame]
+    room: int
+    waiting: "Queue[pl.DataFrame | BaseException | None]" = field(init=False)
+    stopped: Event = field(default_factory=Event)
 
-    def frames(self) -> Iterator[pl.DataFrame]:
+    def __post_init__(self) -> None:
+        self.waiting = Queue(self.room)
+
+    def taken(self) -> Iterator[pl.DataFrame]:
         """Yield the frames; what making them raises is raised here."""
         while (item := self.waiting.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             yield item
 
-    def stop(self) -> None:
-        """Wait until the thread has ended; what it has not made yet is not made."""
-        self.stopped.set()
-        self.maker.join()
+    def make(self) -> None:
+        """Put frames, then what they raise, then None, until nobody waits any more."""
+        try:
+            while not self.stopped.is_set() and (frame := next(self.frames, None)) is not None:
+                self.put(frame)
+        except BaseException as error:  # the consumer raises it again
+            self.put(error)
+        finally:
+            self.frames.close()
+            self.put(None)
 
-
-def _make(
-    frames: Generator[pl.DataFrame],
-    waiting: "Queue[pl.DataFrame | BaseException | None]",
-    stopped: Event,
-) -> None:
-    """Put frames, then what they raise, then None, until nobody waits any more."""
-
-    def put(item: pl.DataFrame | BaseException | None) -> None:
-        while not stopped.is_set():
+    def put(self, item: pl.DataFrame | BaseException | None) -> None:
+        """Put an item where there is room for it, unless nobody waits."""
+        while not self.stopped.is_set():
             with suppress(Full):
-                waiting.put(item, timeout=0.1)
+                self.waiting.put(item, timeout=0.1)
                 return
 
-    try:
-        for frame in frames:
-            put(frame)
-            if stopped.is_set():
-                break
-    except BaseException as error:  # the consumer raises it again
-        put(error)
-    finally:
-        frames.close()
-        put(None)
+
+def _work(turn: "Queue[_Part | None]") -> None:
+    """Make one part after the other."""
+    while (part := turn.get()) is not None:
+        part.make()

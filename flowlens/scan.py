@@ -130,10 +130,13 @@ class Scan:
 
         def take(found: Object, batch: Batch) -> tuple[pl.DataFrame, int]:
             kept = within(batch.records, window)
-            return self._shaped(found, kept, needed), batch.height - kept.height
+            shaped = self._shaped(found, kept, needed) if kept.height else kept
+            return shaped, batch.height - kept.height
 
         strict, books = self.strict, self.ledger
-        yield from readings(objects, parse, take, books, strict=strict, lost=lost)
+        for frame in readings(objects, parse, take, books, strict=strict, lost=lost):
+            if frame.height:
+                yield frame
 
     def _shaped(self, found: Object, frame: pl.DataFrame, needed: list[str]) -> pl.DataFrame:
         # with_columns first: a select of nothing but literals would have one row

@@ -3,6 +3,7 @@ import tempfile
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import active_count
 
 import polars as pl
 import pytest
@@ -141,19 +142,17 @@ def test_machine_code_finds_the_same(
     prepare(COMPILED)
     quick, slow = swift(), plain()
     assert quick is not None
-    text = b"\n" + "".join(words * times).encode() + b"\n"
+    text = "".join(words * times).encode() + b"\n"
     clause = Clause((needle, b"x"), None, whole=whole)
-    begin = text.index(b"\n", len(text) // 3) + 1 if len(text) > 9 else 1
     for most in (1, 1000):
-        assert quick.places(text, 1, len(text), clause, most) == slow.places(
-            text, 1, len(text), clause, most
-        )
-    places = slow.places(text, begin, len(text), clause, 1000)
-    if places and begin < len(text):
-        ours, theirs = (one.lines(text, begin, len(text), places) for one in (quick, slow))
-        assert (ours.total, ours.before) == (theirs.total, theirs.before)
-        firsts = [line[:1] for line in text[begin:].split(b"\n")[:-1]]
-        assert ours.odd == any(not b"!" <= (first or b"\n") <= b"9" for first in firsts)
+        found = slow.places(text, clause, most)
+        assert quick.places(text, clause, most) == found
+        assert quick.places(bytearray(text), clause, most) == found
+    places = slow.places(text, clause, 1000) or []
+    ours, theirs = (one.lines(text, places) for one in (quick, slow))
+    assert (ours.total, ours.before) == (theirs.total, theirs.before)
+    firsts = [line[:1] for line in text.split(b"\n")[:-1]]
+    assert ours.odd == any(not b"!" <= (first or b"\n") <= b"9" for first in firsts)
 
 
 @pytest.mark.parametrize("pack", [False, True])
@@ -240,10 +239,12 @@ def test_frames_made_abreast_stop_with_their_reader() -> None:
         finally:
             closed.append(number)
 
+    threads = active_count()
     frames = abreast((part(number) for number in range(3)), 2)
     assert next(frames).item() == 0
     frames.close()
-    assert sorted(closed) == [0, 1]
+    assert 0 in closed
+    assert active_count() == threads
     numbers: list[int] = []
     with pytest.raises(ValueError, match="1"):
         numbers.extend(frame.item() for frame in abreast((part(n) for n in range(3)), 2))

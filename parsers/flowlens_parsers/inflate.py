@@ -113,7 +113,7 @@ class Swift(Iterator[bytes]):
         return size
 
     def __next__(self) -> bytes:
-        part: bytes = self._tried(self._file.read, _OUTPUT) or b""
+        part: bytes = self._tried(self._file.read, _INPUT) or b""
         self._done += len(part)
         return part or next(self._slow or iter(()))
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from flowlens_parsers import machine
 from flowlens_parsers.batch import Clause
+from flowlens_parsers.streams import Block
 
 __all__ = ["Lines", "Search", "plain", "prepare", "swift"]
 
@@ -15,6 +16,7 @@ __all__ = ["Lines", "Search", "plain", "prepare", "swift"]
 LOADED, COMPILED = 8 << 20, 256 << 20
 
 _KERNELS: dict[str, machine.Kernel] = {}
+_ANYTHING = ctypes.c_char * 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,15 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The two looks at whole lines, which have a newline before them.
+    """The two looks at whole lines, of which the last has its newline.
 
     Args:
-        places: (text, begin, end, clause, most) -> where its needles are, in order; None if in
-            more places.
-        lines: (text, begin, end, places in order) -> how the lines lie.
+        places: (text, clause, most) -> where its needles are, in order; None if in more places.
+        lines: (text, places in order) -> how the lines lie.
     """
 
-    places: Callable[[bytes, int, int, Clause, int], list[int] | None]
-    lines: Callable[[bytes, int, int, list[int]], Lines]
+    places: Callable[[Block, Clause, int], list[int] | None]
+    lines: Callable[[Block, list[int]], Lines]
 
 
 def prepare(size: int | None) -> None:
@@ -64,22 +65,22 @@ def swift() -> Search | None:
     if not kernels:
         return None
 
-    def places(text: bytes, begin: int, end: int, clause: Clause, most: int) -> list[int] | None:
+    def places(text: Block, clause: Clause, most: int) -> list[int] | None:
         room = (ctypes.c_int64 * most)()
         found: list[int] = []
         for needle in clause.needles:
-            ends = (_address(text), begin, end, _address(needle), len(needle))
-            count = kernels["seek"](*ends, int(clause.whole), ctypes.addressof(room), most)
+            sides = _address(text), len(text), _address(needle), len(needle)
+            count = kernels["seek"](*sides, int(clause.whole), ctypes.addressof(room), most)
             if len(found) + count > most:
                 return None
             found += room[:count]
         return sorted(found)
 
-    def lines(text: bytes, begin: int, end: int, some: list[int]) -> Lines:
+    def lines(text: Block, some: list[int]) -> Lines:
         there = (ctypes.c_int64 * len(some))(*some)
         before = (ctypes.c_int64 * (len(some) + 1))()
         arrays = (ctypes.addressof(there), len(some), ctypes.addressof(before))
-        total = kernels["lines"](_address(text), begin, end, *arrays)
+        total = kernels["lines"](_address(text), len(text), *arrays)
         return Lines(total, before[:-1], odd=bool(before[-1]))
 
     return Search(places, lines)
@@ -90,29 +91,30 @@ def plain() -> Search:
     return Search(_places, _lines)
 
 
-def _address(data: bytes) -> int:
+def _address(data: Block) -> int:
+    if isinstance(data, bytearray):
+        return ctypes.addressof(_ANYTHING.from_buffer(data))
     return ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value or 0
 
 
-def _places(text: bytes, begin: int, end: int, clause: Clause, most: int) -> list[int] | None:
+def _places(text: Block, clause: Clause, most: int) -> list[int] | None:
     found: list[int] = []
     for needle in clause.needles:
-        at = text.find(needle, begin, end)
+        at = text.find(needle)
         while at >= 0:
-            # Blanks and ends of lines sort below all signs.
+            # Blanks and ends of lines sort below all signs; before the first is the last one.
             around = text[at - 1], text[at + len(needle)]
             if not clause.whole or max(around) <= 32:
                 found.append(at)
             if len(found) > most:
                 return None
-            at = text.find(needle, at + 1, end)
+            at = text.find(needle, at + 1)
     return sorted(found)
 
 
-def _lines(text: bytes, begin: int, end: int, places: list[int]) -> Lines:
-    borders = [begin, *places, end]
+def _lines(text: Block, places: list[int]) -> Lines:
     total, before = 0, []
-    for low, high in pairwise(borders):
+    for low, high in pairwise([0, *places, len(text)]):
         total += text.count(b"\n", low, high)
         before.append(total)
     return Lines(total, before[:-1], odd=True)

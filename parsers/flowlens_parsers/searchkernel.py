@@ -33,7 +33,7 @@ def same(text, at, needle, length, whole):
     for offset in range(length):
         if text[at + offset] != needle[offset]:
             return False
-    return not whole or (text[at - 1] <= 32 and text[at + length] <= 32)
+    return not whole or ((at == 0 or text[at - 1] <= 32) and text[at + length] <= 32)
 
 
 @njit
@@ -49,12 +49,12 @@ def likely(text, at, needle, length):
     return bits
 
 
-def seek(text, begin, end, needle, length, whole, places, room):
+def seek(text, end, needle, length, whole, places, room):
     """Write down where the needle is, `room` places at most, and return in how many it is.
 
-    A byte of text stands before `begin` and one at `end`, at which the needle does not end.
+    No needle ends with the text, whose last byte is a newline.
     """
-    found, at = 0, begin
+    found, at = 0, 0
     while at + STEP + length <= end:
         bits = likely(text, at, needle, length)
         while bits:
@@ -74,13 +74,13 @@ def seek(text, begin, end, needle, length, whole, places, room):
     return found
 
 
-def lines(text, begin, end, places, count, before):
+def lines(text, end, places, count, before):
     """Count lines: all, and those that end before each of some places, which are in order.
 
     Behind the numbers comes whether a line begins with an odd sign; `end` is behind a newline.
     """
-    total, strange = 0, types.uint64(odd_sign(text[begin]))
-    at = begin
+    total, strange = 0, types.uint64(odd_sign(text[0]))
+    at = 0
     for number in range(count + 1):
         stop = places[number] if number < count else end
         while at + STEP < stop:
@@ -109,6 +109,6 @@ i64, p8, p64 = types.int64, types.CPointer(types.uint8), types.CPointer(types.in
 
 #: Name -> function and signature.
 KERNELS = {
-    "seek": (seek, i64(p8, i64, i64, p8, i64, i64, p64, i64)),
-    "lines": (lines, i64(p8, i64, i64, p64, i64, p64)),
+    "seek": (seek, i64(p8, i64, p8, i64, i64, p64, i64)),
+    "lines": (lines, i64(p8, i64, p64, i64, p64)),
 }

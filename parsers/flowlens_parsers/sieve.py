@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from flowlens_parsers.batch import Clause
+from flowlens_parsers.batch import SIZE, Clause
+from flowlens_parsers.bundle import BLOCK
 from flowlens_parsers.search import Search, plain, swift
-from flowlens_parsers.streams import LIMIT, Reader
+from flowlens_parsers.streams import Block, Fault, Reader, lent
 
 __all__ = ["Piece", "Sieve"]
 
@@ -22,17 +23,18 @@ GIVE_UP = 4
 # A header as `headers.header` knows it, or nearly: possessive, so that no line is looked at twice.
 _WORD = rb"[A-Za-z][A-Za-z0-9_-]*+"
 _HEADER = re.compile(
-    rb"\n((?:\xef\xbb\xbf)?[ \t\r]*+" + _WORD + rb"(?:[ \t\r]++" + _WORD + rb")++[ \t\r]*+)(?=\n)"
+    rb"^(?:\xef\xbb\xbf)?[ \t\r]*+" + _WORD + rb"(?:[ \t\r]++" + _WORD + rb")++[ \t\r]*+$",
+    re.MULTILINE,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Whole lines of text: some of them, or all where `rows` is None."""
+    """Whole lines of text: some of them, or all where `rows` is None; used before the next one."""
 
-    text: bytes
-    lines: int  # in it, or in what it was cut out of
+    text: Block
     rows: list[int] | None = None  # which of the lines the text is, from 0
+    lines: int = 0  # in what it was cut out of
 
 
 @dataclass(slots=True)
@@ -49,46 +51,53 @@ class Sieve:
     same: Callable[[bytes], bool]
     search: Search = field(default_factory=lambda: swift() or plain())
 
-    def pieces(self, reader: Reader) -> Iterator[Piece]:
-        """Yield what is to be parsed, in order; what is left in the reader is to be read as ever.
+    def pieces(self, reader: Reader) -> Iterator[Piece | Fault]:
+        """Yield what is to be parsed, in order.
 
         Args:
-            reader: Stands at the beginning of a line.
+            reader: Stands at the beginning of a line; it is read to its end.
         """
-        tail, dense = b"", 0
-        while part := reader.part():
-            first, end = part.find(b"\n") + 1, part.rfind(b"\n") + 1
-            if len(tail) + (first or len(part)) > LIMIT or dense == GIVE_UP:
-                reader.give(part)
+        blocks, dense = lent(reader, BLOCK), 0
+        for block in blocks:
+            if isinstance(block, Fault):
+                yield block
+                continue
+            piece = self.sift(block)
+            yield piece
+            dense = dense + 1 if piece.rows is None else 0
+            if dense == GIVE_UP:
                 break
-            if first:
-                line = b"\n" + tail + part[:first]
-                yield self.sift(line, 1, len(line))
-            if first < end:
-                body = self.sift(part, first, end)
-                dense = dense + 1 if body.rows is None else 0
-                yield body
-            tail = part[end:] if first else tail + part
-        reader.give(tail)
+        yield from _joined(blocks)
 
-    def sift(self, text: bytes, begin: int, end: int) -> Piece:
-        """Return those of some whole lines that hold a needle, or all of them.
-
-        Args:
-            text: Has a newline before the lines.
-            begin: Where the first line begins.
-            end: Behind the newline of the last one.
-        """
-        found = self.search.places(text, begin, end, self.clause, 16 + (end - begin) // DENSE)
-        lines = self.search.lines(text, begin, end, found or [])
-        if found is None or (lines.odd and self._turns(text, begin, end)):
-            return Piece(text[begin:end], lines.total)
+    def sift(self, text: Block) -> Piece:
+        """Return those of some whole lines that hold a needle, or all of them."""
+        found = self.search.places(text, self.clause, 16 + len(text) // DENSE)
+        if found is None:
+            return Piece(text)
+        lines = self.search.lines(text, found)
+        if lines.odd and self._turns(text):
+            return Piece(text)
         rows = dict(zip(lines.before, found, strict=True))  # one place a line will do
         cut = [
             text[text.rfind(b"\n", 0, at) + 1 : text.find(b"\n", at) + 1] for at in rows.values()
         ]
-        return Piece(b"".join(cut), lines.total, list(rows))
+        return Piece(b"".join(cut), list(rows), lines.total)
 
-    def _turns(self, text: bytes, begin: int, end: int) -> bool:
+    def _turns(self, text: Block) -> bool:
         """Say whether a header among the lines means other columns."""
-        return not all(self.same(line[1]) for line in _HEADER.finditer(text, begin - 1, end))
+        return not all(self.same(line[0]) for line in _HEADER.finditer(text))
+
+
+def _joined(blocks: Iterator[Block | Fault]) -> Iterator[Piece | Fault]:
+    """Yield blocks as they are, but many at a time."""
+    text = bytearray()
+    for block in blocks:
+        if text and (isinstance(block, Fault) or len(text) >= SIZE):
+            yield Piece(text)
+            text = bytearray()
+        if isinstance(block, Fault):
+            yield block
+        else:
+            text += block
+    if text:
+        yield Piece(text)

@@ -14,6 +14,7 @@ LIMIT = 1 << 20
 
 _NEWLINE = ord("\n")
 _DEPTH = 3  # compression inside compression: deeper is no log but a trap
+_FIRST = 1 << 20  # bytes of the first block: clearing more would cost small objects much
 
 
 #: Whole lines, which may lie in memory that is used again.
@@ -119,14 +120,6 @@ class Reader:
         parts = self.take(size)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def part(self) -> bytes:
-        """Return the next bytes as they come, at most `LIMIT`; b"" where no more can be had."""
-        if not self._held and not self._pull():
-            return b""
-        if LIMIT // 4 < len(self._held[0]) <= LIMIT:
-            return self._held.pop(0)
-        return b"".join(self.take(LIMIT))
-
     def give(self, data: bytes) -> None:
         """Take back bytes that were read last."""
         if data:
@@ -178,7 +171,8 @@ def lent(reader: Reader, size: int) -> Iterator[bytearray | Fault]:
 
     Fresh memory for each would cost as much as taking the compression off.
     """
-    room, have, skipping = bytearray(size + 1), 0, False  # one more for a newline at the end
+    size += 1  # for a newline at the end
+    room, have, skipping = bytearray(min(size, _FIRST)), 0, False
     try:
         while (filled := _filled(reader, room, have)) > have:
             have = filled
@@ -188,7 +182,7 @@ def lent(reader: Reader, size: int) -> Iterator[bytearray | Fault]:
                 room[: len(rest)], have = rest, len(rest)
             end = room.rfind(b"\n", 0, have) + 1
             if end:
-                rest, spare = room[end:have], bytes(len(room) - end)
+                rest, spare = room[end:have], bytes(max(size, len(room)) - end)
                 del room[end:]
                 yield from _cut(room)
                 room += spare

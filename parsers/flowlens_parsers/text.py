@@ -63,16 +63,16 @@ def read_text(reader: Reader, name: str, options: Options) -> Iterator[Batch]:
     if reader.peek(len(_BOM)) == _BOM:
         reader.read(len(_BOM))
     cursor = Cursor(name, options, names(options.format))
-    if options.wanted.best and options.packer is None:
-        yield from picked(cursor, reader)
     if options.packer is not None:
         yield from _bundled(cursor, reader, Bundle(options.packer))
-        return
-    for block in blocks(reader, options.size):
-        if isinstance(block, Fault):
-            yield cursor.fault(block)
-        else:
-            yield from merge(list(cursor.parse(block)))
+    elif options.wanted.best is not None:
+        yield from picked(cursor, reader, options.wanted.best)
+    else:
+        for block in blocks(reader, options.size):
+            if isinstance(block, Fault):
+                yield cursor.fault(block)
+            else:
+                yield from merge(list(cursor.parse(block)))
 
 
 def _bundled(cursor: "Cursor", reader: Reader, bundle: Bundle) -> Iterator[Batch]:
