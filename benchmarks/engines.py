@@ -16,8 +16,8 @@ What is made easier for the others, because `capture` makes only such traffic:
 
 They also leave out what flowlens adds: order, sureness of the roles, all observers, service and
 path of the server, unreadable lines by reason. Each engine runs in a process of its own, whose
-start counts. What no reader of text can do without is measured beside them (`limits`), without
-the start of its process.
+start counts. What nobody can do without is measured beside them (`limits`), without the start of
+its process: to take the compression off, to look at each byte, to write the result.
 
     python benchmarks/engines.py [RECORDS] [RUNS] [--form v2]... [--only flowlens]... [--pairs N]
         [--data FOLDER]
@@ -52,7 +52,11 @@ ENGINES = {
         for name in ("duckdb", "chdb", "polars")
     },
 }
-LIMITS = {"inflate": "ISA-L alone", "scan": "ISA-L + one pass"}
+LIMITS = {
+    "inflate": "ISA-L alone",
+    "scan": "ISA-L + one pass",
+    "write": "writing the result",
+}
 VANTAGE = {"client": 0, "server": 1, "middle": 2, "unknown": 3}
 HEADINGS = ("logs", "engine", "CPU s", "wall s", "peak RSS MB", "CPU ÷ flowlens")
 TEXTS = ("observer", "client", "server", "action")
@@ -79,16 +83,25 @@ def run(command: list[str]) -> Cost:
     return Cost(*figures(whole))
 
 
-def limit(what: str, logs: Path) -> Cost:
-    """Measure one of `LIMITS`, which reports its own figures."""
-    cpu, wall, _ = figures([sys.executable, "-m", "benchmarks.limits", what, str(logs)])
-    return Cost(cpu, wall)
+def limits(logs: Path, result: Path, runs: int) -> dict[str, list[Cost]]:
+    """Measure `LIMITS`, those that these logs have."""
+    command = [sys.executable, "-m", "benchmarks.limits", str(runs), str(result), str(logs)]
+    costs: dict[str, list[Cost]] = {}
+    for line in printed(command).splitlines():
+        name, cpu, wall = line.split()
+        costs.setdefault(LIMITS[name], []).append(Cost(float(cpu), float(wall)))
+    return costs
 
 
 def figures(command: list[str]) -> list[float]:
     """Return the numbers that a command prints."""
+    return [float(word) for word in printed(command).split()]
+
+
+def printed(command: list[str]) -> str:
+    """Return what a command prints."""
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return [float(word) for word in done.stdout.split()]
+    return done.stdout
 
 
 def result(path: Path) -> pl.DataFrame:
@@ -108,17 +121,14 @@ def measure(
     folder: Path, form: str, engines: list[str], runs: int, scratch: Path
 ) -> dict[str, list[Cost]]:
     """Run everything in turn on one form, check that the results are equal, return the costs."""
-    limits = {} if form == "parquet" else LIMITS
-    costs: dict[str, list[Cost]] = {name: [] for name in (*limits.values(), *engines)}
+    costs: dict[str, list[Cost]] = {name: [] for name in engines}
     outs = {name: scratch / f"{name}.parquet" for name in engines}
     for _ in range(runs):
-        for what, name in limits.items():
-            costs[name].append(limit(what, folder))
         for name, out in outs.items():
             places = {"form": form, "logs": folder, "out": out}
             costs[name].append(run([word.format(**places) for word in ENGINES[name]]))
     check(form, outs)
-    return costs
+    return limits(folder, outs[engines[0]], runs) | costs
 
 
 def check(form: str, outs: dict[str, Path]) -> None:
