@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _main(list(argv))
     # Libraries make many objects at their import, which all stay: to look for garbage among them
     # every 700 objects, Python's default, is a twelfth of the start.
-    gc.set_threshold(50_000)
+    gc.set_threshold(200_000)
     code = _main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()

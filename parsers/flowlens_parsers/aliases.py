@@ -7,6 +7,7 @@ Query tools fold case and drop separators (`interfaceid`), Logs Insights writes 
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from flowlens_parsers.fields import SCHEMA
 
@@ -54,6 +55,11 @@ def columns(names: Iterable[str]) -> list[str]:
     >>> columns(["interfaceId", "Start-Time", "numbytes", "bytes", "day", "line"])
     ['interface_id', 'start', 'numbytes', 'bytes', 'day', 'line_']
     """
+    return list(_named(tuple(names)))
+
+
+@lru_cache(maxsize=64)  # objects of one log have the same columns
+def _named(names: tuple[str, ...]) -> tuple[str, ...]:
     given = [name.strip() for name in names]
     keys = [re.sub(r"[^a-z0-9]", "", name.lower()) for name in given]
     plain = {key for key in keys if _COLUMNS.get(key, "").replace("_", "") == key}
@@ -65,4 +71,4 @@ def columns(names: Iterable[str]) -> list[str]:
         while own in found or own in _OWN or (own in SCHEMA and own != column) or not own:
             own += "_"
         found.append(own)
-    return found
+    return tuple(found)
