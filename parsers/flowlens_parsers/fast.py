@@ -16,7 +16,7 @@ Whatever cannot be proven is left to `lines.parse_lines`, which judges line by l
 parser answers, both give the same.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
@@ -25,7 +25,11 @@ from flowlens_parsers.fields import ADDRESSES, SCHEMA, TIME
 from flowlens_parsers.lines import coverage
 from flowlens_parsers.values import SECONDS, addresses, times
 
-__all__ = ["parse_block"]
+__all__ = ["SMALL", "parse_block", "pieces", "tidy"]
+
+#: Blocks that this parser refuses are cut into this many pieces, down to `SMALL` bytes.
+_PIECES = 8
+SMALL = 640 << 10
 
 _COVERAGE = pl.DataFrame(schema=COVERAGE)
 _REJECTS = pl.DataFrame(schema=REJECTS)
@@ -159,3 +163,30 @@ def _time(column: pl.Series) -> pl.Series | None:
         return (column * 1000).cast(TIME)
     made = column.to_frame().select(times(pl.col(column.name))).to_series()
     return made if made.null_count() == column.null_count() else None
+
+
+def tidy(block: bytes) -> bytes:
+    """Return a block with single blanks between values and none around; b"" if it is so already.
+
+    The tolerant parser skips runs of blanks as well, so this changes no value.
+    """
+    if not any(gap in block for gap in (b"\t", b"  ", b" \n", b"\n ", b" \r")):
+        return b""
+    single = block.replace(b"\r\n", b"\n").replace(b"\t", b" ")
+    while b"  " in single:
+        single = single.replace(b"  ", b" ")
+    return single.replace(b"\n ", b"\n").replace(b" \n", b"\n").removeprefix(b" ")
+
+
+def pieces(block: bytes, head: bytes) -> Iterator[bytes]:
+    """Cut a block at line ends: where the header comes again, else into about `_PIECES`.
+
+    Concatenated downloads repeat their header; what lies between is mostly sound.
+    """
+    step, begin = max(1, len(block) // _PIECES), 0
+    mark = b"\n" + head if head and b"\n" + head in block else b""
+    while begin < len(block):
+        end = block.find(mark, begin) if mark else block.find(b"\n", begin + step)
+        end = end + 1 or len(block)
+        yield block[begin:end]
+        begin = end

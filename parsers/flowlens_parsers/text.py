@@ -9,7 +9,7 @@ import polars as pl
 from flowlens_parsers.batch import LINE, Batch, Layout, Options, Packed, reject
 from flowlens_parsers.bundle import BLOCK, Bundle
 from flowlens_parsers.errors import NOT_UTF8
-from flowlens_parsers.fast import parse_block
+from flowlens_parsers.fast import SMALL, parse_block, pieces, tidy
 from flowlens_parsers.headers import BLANKS, header, headers, names
 from flowlens_parsers.lines import merge, parse_lines, refused
 from flowlens_parsers.picking import picked
@@ -21,10 +21,6 @@ __all__ = ["Cursor", "layout", "match", "names", "parse_lines", "read_text"]
 _NOTHING = pl.DataFrame(schema={"line": LINE, "text": pl.String()})
 _BOM = b"\xef\xbb\xbf"
 _PEEK = 64 << 10
-
-#: Blocks that the fast parser refuses are cut into this many pieces, down to `_SMALL` bytes.
-_PIECES = 8
-_SMALL = 640 << 10
 
 #: Control characters beside tab, newline and carriage return.
 _CONTROL = bytes(set(range(32)) - {9, 10, 11, 12, 13}) + b"\x7f"
@@ -135,13 +131,13 @@ class Cursor:
             return
         yield from self.flush()
         block = bytes(block)
-        batch = self.fast(block) or self.fast(_tidy(block))
+        batch = self.fast(block) or self.fast(tidy(block))
         if batch is not None:
             yield batch
         elif self.smallest(block):
             yield from self.tolerate(block)
         else:
-            for piece in _pieces(block, self.head):
+            for piece in pieces(block, self.head):
                 yield from self.parse(piece)
 
     def fast(self, block: bytes) -> Batch | None:
@@ -188,7 +184,7 @@ class Cursor:
         """Say whether cutting a block would not help: small or one line, and no header in it."""
         if self.head and b"\n" + self.head in block:
             return False
-        return len(block) <= _SMALL or block.find(b"\n") == len(block) - 1
+        return len(block) <= SMALL or block.find(b"\n") == len(block) - 1
 
     def tolerate(self, block: bytes) -> Iterator[Batch]:
         """Parse whole lines one by one, with headers, blank lines and bytes that are no text."""
@@ -237,30 +233,3 @@ class Cursor:
 def _nothing(names: tuple[str, ...], columns: tuple[str, ...] | None) -> Batch:
     """Return the batch of no lines."""
     return parse_lines(_NOTHING, names, "", columns)
-
-
-def _tidy(block: bytes) -> bytes:
-    """Return a block with single blanks between values and none around; b"" if it is so already.
-
-    The tolerant parser skips runs of blanks as well, so this changes no value.
-    """
-    if not any(gap in block for gap in (b"\t", b"  ", b" \n", b"\n ", b" \r")):
-        return b""
-    tidy = block.replace(b"\r\n", b"\n").replace(b"\t", b" ")
-    while b"  " in tidy:
-        tidy = tidy.replace(b"  ", b" ")
-    return tidy.replace(b"\n ", b"\n").replace(b" \n", b"\n").removeprefix(b" ")
-
-
-def _pieces(block: bytes, head: bytes) -> Iterator[bytes]:
-    """Cut a block at line ends: where the header comes again, else into about `_PIECES`.
-
-    Concatenated downloads repeat their header; what lies between is mostly sound.
-    """
-    step, begin = max(1, len(block) // _PIECES), 0
-    mark = b"\n" + head if head and b"\n" + head in block else b""
-    while begin < len(block):
-        end = block.find(mark, begin) if mark else block.find(b"\n", begin + step)
-        end = end + 1 or len(block)
-        yield block[begin:end]
-        begin = end
