@@ -62,7 +62,7 @@ class Scan:
             packer: makes one for each thread.
             workers: threads.
         """
-        from flowlens_parsers.packing import SLOTS
+        from flowlens_parsers.slots import SLOTS
 
         turn, lost = shared(self.objects), Counter[str]()
         columns = [name for name in self.fields if name in SLOTS]

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING
-from flowlens_parsers.packing import Words
+from flowlens_parsers.tokens import Words
 
 __all__ = ["Codes", "known", "load", "parts", "recoded", "save", "split"]
 

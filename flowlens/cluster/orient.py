@@ -21,7 +21,7 @@ from flowlens.conversations.rows import VIEW
 from flowlens.conversations.shelf import FLOW, Shelf
 from flowlens.conversations.spool import Spool
 from flowlens.conversations.work import TUPLE, Work
-from flowlens_parsers.packing import Words
+from flowlens_parsers.tokens import Words
 
 __all__ = ["Part", "merge", "near", "settle"]
 

@@ -24,7 +24,9 @@ from flowlens.ledger import Ledger
 from flowlens.scan import Scan
 from flowlens.sources import Aws, Object, Window
 from flowlens_parsers import Batch
-from flowlens_parsers.packing import PLACES, Packer, Words
+from flowlens_parsers.packing import Packer
+from flowlens_parsers.slots import PLACES
+from flowlens_parsers.tokens import Words
 
 __all__ = ["Piece", "Plan", "spread"]
 

@@ -20,7 +20,7 @@ from flowlens.errors import StrictError
 from flowlens.ledger import Ledger
 from flowlens.reading import refuse
 from flowlens.scan import Scan
-from flowlens_parsers.packing import Words
+from flowlens_parsers.tokens import Words
 
 __all__ = ["views"]
 

@@ -11,7 +11,7 @@ from flowlens.conversations.room import room, table
 from flowlens.conversations.rows import VIEW, WHAT
 from flowlens.conversations.seats import Seats
 from flowlens_parsers.machine import load
-from flowlens_parsers.packing import Words, address
+from flowlens_parsers.tokens import Words, address
 
 __all__ = ["Chooser"]
 

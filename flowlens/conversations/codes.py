@@ -6,7 +6,7 @@ Grouping by strings costs several times more than everything else that makes con
 import numpy as np
 import polars as pl
 
-from flowlens_parsers.packing import Words
+from flowlens_parsers.tokens import Words
 
 __all__ = ["END", "HOUR", "NOTHING", "WORD", "code", "column", "text"]
 

@@ -13,7 +13,7 @@ from flowlens.conversations.room import room, table
 from flowlens.conversations.rows import LEGS
 from flowlens.tables import CONVERSATIONS
 from flowlens_parsers.machine import Kernel, load
-from flowlens_parsers.packing import Words, address
+from flowlens_parsers.tokens import Words, address
 
 __all__ = ["NARROW", "WIDE", "Naming"]
 

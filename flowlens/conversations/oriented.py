@@ -20,7 +20,7 @@ from flowlens.conversations.shelf import Shelf
 from flowlens.conversations.spool import Kept, Spool
 from flowlens.conversations.witnesses import signs
 from flowlens.conversations.work import Work
-from flowlens_parsers.packing import Words
+from flowlens_parsers.tokens import Words
 
 __all__ = ["oriented", "settled"]
 

@@ -23,7 +23,8 @@ from flowlens.scan import Scan
 from flowlens.sources import Object
 from flowlens_parsers import Batch
 from flowlens_parsers.machine import ready
-from flowlens_parsers.packing import Packer, Words
+from flowlens_parsers.packing import Packer
+from flowlens_parsers.tokens import Words
 
 if TYPE_CHECKING:
     from flowlens.conversations import Engine

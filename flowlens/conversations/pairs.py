@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from flowlens.conversations.room import table
 from flowlens_parsers.machine import load
-from flowlens_parsers.packing import Words, address
+from flowlens_parsers.tokens import Words, address
 
 __all__ = ["ROLE", "Pairs", "paired"]
 

@@ -26,7 +26,7 @@ from flowlens.conversations.sorter import Sorter
 from flowlens.conversations.spool import Kept, Spool
 from flowlens.conversations.through import Through, gateways
 from flowlens.conversations.views import merged
-from flowlens_parsers.packing import Words
+from flowlens_parsers.tokens import Words
 
 __all__ = ["MEMORY", "Views", "counted"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flowlens.conversations.room import room
 from flowlens.conversations.spool import Kept, Spool
 from flowlens_parsers.machine import load
-from flowlens_parsers.packing import Words, address
+from flowlens_parsers.tokens import Words, address
 
 __all__ = ["Pile"]
 

@@ -5,7 +5,7 @@ import polars as pl
 
 from flowlens.conversations.codes import NOTHING, WORD, column
 from flowlens.conversations.legs import INNER, OUTER
-from flowlens_parsers.packing import Words
+from flowlens_parsers.tokens import Words
 
 __all__ = [
     "CLIENT",

@@ -16,7 +16,7 @@ from flowlens.conversations.room import table
 from flowlens.conversations.rows import CLIENT, SERVER, VIEW, WHERE
 from flowlens.conversations.sights import NONE, Over, Sights
 from flowlens_parsers.machine import load
-from flowlens_parsers.packing import Words, address
+from flowlens_parsers.tokens import Words, address
 
 __all__ = ["Known", "Places", "Seats"]
 

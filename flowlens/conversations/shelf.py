@@ -21,7 +21,7 @@ from flowlens.conversations.room import room, table
 from flowlens.conversations.spool import Kept, Spool
 from flowlens.conversations.stamps import SIGN, Stamps
 from flowlens_parsers.machine import load
-from flowlens_parsers.packing import Words, address
+from flowlens_parsers.tokens import Words, address
 
 __all__ = ["EVER", "FLOW", "Shelf"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flowlens.conversations.codes import NOTHING, WORD
 from flowlens.conversations.rows import CLIENT, RAWS, SERVER, VIEW, WHERE
-from flowlens_parsers.packing import Words
+from flowlens_parsers.tokens import Words
 
 __all__ = ["NONE", "Over", "Sights"]
 

@@ -14,7 +14,7 @@ from flowlens.conversations.pile import Pile
 from flowlens.conversations.rows import VIEW, WHAT
 from flowlens.conversations.spool import Spool
 from flowlens_parsers.machine import load
-from flowlens_parsers.packing import Words, address
+from flowlens_parsers.tokens import Words, address
 
 __all__ = ["ROWS", "Sorter"]
 

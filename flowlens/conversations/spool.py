@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 from flowlens.conversations.room import room
-from flowlens_parsers.packing import Words
+from flowlens_parsers.tokens import Words
 
 __all__ = ["Kept", "Spool"]
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flowlens_parsers.machine import load
-from flowlens_parsers.packing import Words, address
+from flowlens_parsers.tokens import Words, address
 
 __all__ = ["SIGN", "Stamps"]
 

@@ -32,7 +32,7 @@ from flowlens.conversations.seats import Places, Seats
 from flowlens.conversations.sights import Over
 from flowlens.conversations.views import CLIENT as AT_CLIENT
 from flowlens_parsers.machine import load
-from flowlens_parsers.packing import Words, address
+from flowlens_parsers.tokens import Words, address
 
 __all__ = ["Gateways", "Through", "gateways"]
 

@@ -18,7 +18,7 @@ from flowlens.conversations.rows import VIEW
 from flowlens.conversations.services import weight
 from flowlens.conversations.shelf import FLOW
 from flowlens_parsers.machine import Kernel, load
-from flowlens_parsers.packing import Words, address
+from flowlens_parsers.tokens import Words, address
 
 __all__ = ["TUPLE", "Work"]
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from flowlens.expected.trie import Forest
 from flowlens_parsers.machine import load, ready
-from flowlens_parsers.packing import address
+from flowlens_parsers.tokens import address
 
 __all__ = ["WHOLE", "Ease", "Plan", "compiled", "eased", "plain", "plan"]
 

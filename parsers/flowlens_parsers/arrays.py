@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flowlens_parsers.packing import MARGIN
+from flowlens_parsers.slots import MARGIN
 from flowlens_parsers.tokens import NULL, address
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from flowlens_parsers.batch import Packed
 from flowlens_parsers.columns import NOTHING
 from flowlens_parsers.fields import OWN, SCHEMA
 from flowlens_parsers.machine import load
-from flowlens_parsers.packing import MISSING, MOST, OTHER, SLOTS, WIDTH, blank, kind
 from flowlens_parsers.silent import fits, quiet
+from flowlens_parsers.slots import MISSING, MOST, OTHER, SLOTS, WIDTH, blank, kind
 from flowlens_parsers.tokens import ADDRESS, BAD, NULL, NUMERAL, WORD, Tokens, Words, address
 
 if TYPE_CHECKING:

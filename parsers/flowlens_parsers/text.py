@@ -176,7 +176,7 @@ class Cursor:
     @property
     def packable(self) -> bool:
         """Whether a header line could not pass for data."""
-        from flowlens_parsers.packing import packable
+        from flowlens_parsers.slots import packable
 
         return packable(self.names)
 

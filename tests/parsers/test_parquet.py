@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowlens_parsers import SCHEMA, Batch, peek, read
-from flowlens_parsers.packing import SLOTS, Packer
+from flowlens_parsers.packing import Packer
+from flowlens_parsers.slots import SLOTS
 
 
 def stored(table: pa.Table, **options: Any) -> bytes:

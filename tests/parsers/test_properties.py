@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from flowlens_parsers import text
 from flowlens_parsers.batch import COVERAGE, REJECTS, Batch
 from flowlens_parsers.fields import ADDRESSES, FIELDS, SCHEMA, TIME
-from flowlens_parsers.packing import NULL, Packer
+from flowlens_parsers.packing import Packer
 from flowlens_parsers.reading import read
 from flowlens_parsers.streams import Reader
+from flowlens_parsers.tokens import NULL
 from tests.examples import examples
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
