@@ -107,7 +107,7 @@ class Scan:
         lost = Counter[str]()
         prepare(self.size)
         parts = (self._some([found], needed, lost) for found in self.objects)
-        yield from abreast(parts, os.cpu_count() or 1)
+        yield from abreast(parts, min(len(self.objects), os.cpu_count() or 1))
         refuse(self.objects, lost)
 
     def _frames(self, needed: list[str]) -> Generator[pl.DataFrame]:
