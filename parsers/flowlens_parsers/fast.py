@@ -186,7 +186,11 @@ def pieces(block: bytes, head: bytes) -> Iterator[bytes]:
     step, begin = max(1, len(block) // _PIECES), 0
     mark = b"\n" + head if head and b"\n" + head in block else b""
     while begin < len(block):
-        end = block.find(mark, begin) if mark else block.find(b"\n", begin + step)
+        if mark:
+            end = block.find(mark, begin)
+        else:  # a line longer than a step is a piece of its own
+            end = block.rfind(b"\n", begin, begin + step)
+            end = end if end >= 0 else block.find(b"\n", begin + step)
         end = end + 1 or len(block)
         yield block[begin:end]
         begin = end

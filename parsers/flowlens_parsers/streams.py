@@ -193,7 +193,9 @@ def lent(reader: Reader, size: int) -> Iterator[bytearray | Fault]:
             elif have > len(room) // 2:
                 room += bytes(len(room))
     except BrokenError as error:
-        yield Fault(error.reason, _shown(room[:have]))
+        if have > LIMIT:
+            yield _long(room)
+        yield Fault(error.reason, "" if skipping or have > LIMIT else _shown(room[:have]))
         return
     if have:
         yield room[:have] + b"\n"

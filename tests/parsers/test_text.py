@@ -321,6 +321,24 @@ def test_limit_of_a_line_does_not_depend_on_the_cuts(length: int, size: int) -> 
     assert [line for b in found for line in b.records["line"]] == ([2, 3, 4] if good else [2, 4])
 
 
+@pytest.mark.parametrize("row", [ROW, ROW.replace(" ", "  ")])
+def test_a_long_line_after_short_ones_costs_one_line(row: str) -> None:
+    """A line that is longer than all before it together is judged by itself, as any other."""
+    found = batches(f"{V2}\n{row}\n{row}\n{'x' * 900_000}\n{row}\n")
+    assert totals(found) == (3, 0, 1, 4, 1)
+    assert reasons(found) == [(4, "wrong number of values")]
+    assert [line for b in found for line in b.records["line"]] == [2, 3, 5]
+
+
+@pytest.mark.parametrize("size", [70_000, 1 << 20, 8 << 20])
+def test_a_break_within_a_long_line_is_told_apart_from_it(size: int) -> None:
+    """The line is too long and the object is cut off, wherever the blocks are cut."""
+    cut = gzip.compress(f"{V2}\n{ROW}\n{'x' * (3 << 20)}".encode())[:-8]
+    found = batches(cut, "x.log.gz", size=size)
+    assert totals(found) == (1, 0, 2, 3, 1)
+    assert reasons(found) == [(3, "line too long"), (4, "truncated")]
+
+
 def test_endless_line_is_never_held() -> None:
     """Gigabytes without a newline are skipped as they come, not collected."""
 
