@@ -162,6 +162,14 @@ def _long(line: bytes | bytearray) -> Fault:
     return Fault(LONG, _shown(line))
 
 
+def _break(reason: str, line: bytes | bytearray) -> Iterator[Fault]:
+    """Tell of the place where a stream breaks, in a line that may be too long already."""
+    if len(line) > LIMIT:
+        yield _long(line)
+        line = b""
+    yield Fault(reason, _shown(line))
+
+
 def _shown(line: bytes | bytearray) -> str:
     return line[:800].decode("utf-8", "replace")
 
@@ -193,9 +201,7 @@ def lent(reader: Reader, size: int) -> Iterator[bytearray | Fault]:
             elif have > len(room) // 2:
                 room += bytes(len(room))
     except BrokenError as error:
-        if have > LIMIT:
-            yield _long(room)
-        yield Fault(error.reason, "" if skipping or have > LIMIT else _shown(room[:have]))
+        yield from _break(error.reason, b"" if skipping else room[:have])
         return
     if have:
         yield room[:have] + b"\n"
