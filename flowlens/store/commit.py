@@ -162,8 +162,9 @@ def append(
 
 
 def _rows(table: "DeltaTable", parts: Sequence[Path]) -> "pa.RecordBatchReader":
-    """Return the rows of Parquet files, one file in memory at a time."""
+    """Return the rows of Parquet files, some thousand in memory at a time."""
     import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
 
     schemas = [pl.read_parquet_schema(part) for part in parts]
     columns = {name: dtype for schema in schemas for name, dtype in schema.items()}
@@ -171,8 +172,8 @@ def _rows(table: "DeltaTable", parts: Sequence[Path]) -> "pa.RecordBatchReader":
 
     def batches() -> Iterator[Any]:
         for part in parts:
-            rows = pl.read_parquet(part).to_arrow(compat_level=pl.CompatLevel.oldest())
-            yield from rows.cast(schema).to_batches()
+            for rows in ParquetFile(part).iter_batches(GROUP):
+                yield rows.cast(schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
