@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable, WriterProperties
 
-__all__ = ["Conflict", "append", "complete", "number", "properties", "stage", "writing"]
+__all__ = ["Conflict", "append", "complete", "number", "properties", "reader", "stage", "writing"]
 
 #: Tables to which a batch adds something besides its base table.
 SIDES = ("coverage", "rejects", "objects")
@@ -162,18 +162,29 @@ def append(
 
 
 def _rows(table: "DeltaTable", parts: Sequence[Path]) -> "pa.RecordBatchReader":
-    """Return the rows of Parquet files, some thousand in memory at a time."""
+    """Return the rows of Parquet files, one file in memory at a time."""
     import pyarrow as pa
-    from pyarrow.parquet import ParquetFile
 
     schemas = [pl.read_parquet_schema(part) for part in parts]
     columns = {name: dtype for schema in schemas for name, dtype in schema.items()}
     schema = arrow(columns) if columns else pa.schema(table.schema().to_arrow())
+    return reader((pl.read_parquet(part) for part in parts), schema)
 
-    def batches() -> Iterator[Any]:
-        for part in parts:
-            for rows in ParquetFile(part).iter_batches(GROUP):
-                yield rows.cast(schema)
+
+def reader(frames: Iterable[pl.DataFrame], schema: "pa.Schema") -> "pa.RecordBatchReader":
+    """Return the rows of frames as Arrow's, some thousand of them at a time.
+
+    Args:
+        frames: with the columns of the schema, in types that can be cast to its.
+        schema: as `flowlens.store.place.arrow` returns it.
+    """
+    import pyarrow as pa
+
+    def batches() -> Iterator["pa.RecordBatch"]:
+        for frame in frames:
+            for rows in frame.iter_slices(GROUP):
+                table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
+                yield from table.cast(schema).to_batches()
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from flowlens.conversations import conversations
-from flowlens.store.commit import Conflict, conflicts, number, properties, writing
+from flowlens.store.commit import Conflict, conflicts, number, properties, reader, writing
+from flowlens.store.order import ordered
 from flowlens.store.place import Store, arrow
 from flowlens.store.scan import shaped
 from flowlens.store.schema import NOWHEN, TABLES, believable, stored
@@ -102,9 +103,9 @@ def write(store: Store, day: date, wanted: int, talk: pl.DataFrame) -> None:
     """Put the conversations of a day in the place of those before, in both orders."""
     from deltalake import write_deltalake
 
+    columns = TABLES["conversations"][0]
+    kept = stored(talk.lazy(), columns).select(*columns).collect()
     for name, order in ORDERS.items():
-        columns = TABLES[name][0]
-        rows = stored(talk.lazy(), columns).select(*columns).sort(*order, *REST).collect()
         table = store.open(name)
         if number(table, mark(day)) >= wanted:
             continue
@@ -112,7 +113,7 @@ def write(store: Store, day: date, wanted: int, talk: pl.DataFrame) -> None:
             with conflicts(table, store.root):
                 write_deltalake(
                     table,
-                    rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(arrow(columns)),
+                    reader([ordered(kept, map(kept.get_column, (*order, *REST)))], arrow(columns)),
                     mode="overwrite",
                     predicate=f"day = '{day:%Y-%m-%d}'",
                     writer_properties=writing(),

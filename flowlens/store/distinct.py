@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from flowlens.store.order import ordered
 from flowlens.store.schema import NOWHEN
 
 __all__ = ["Kind", "fresh"]
@@ -50,24 +51,15 @@ def fresh(new: pl.LazyFrame, old: pl.LazyFrame, kind: Kind) -> Iterator[pl.DataF
     """
     columns = [name for name in new.collect_schema().names() if name not in PLACE]
     known = set(kind.known) <= set(columns)
-    hours = [pl.col(kind.time).dt.truncate("1h")] if kind.time in columns else []
-    for first, last in _windows(new, kind.time) if hours else [(None, None)]:
+    timed = kind.time in columns
+    for first, last in _windows(new, kind.time) if timed else [(None, None)]:
         rows = _between(new, kind.time, first, last).collect()
         if known:
             seen = _between(old, kind.time, first, last)
             rows = _absent(rows, seen, columns, kind)
-        order = [pl.col(name) for name in kind.order if name in columns]
-        yield _sorted(rows, ["day", *(hour.alias("_hour") for hour in hours), *order, "source"])
-
-
-def _sorted(rows: pl.DataFrame, by: Sequence[str | pl.Expr]) -> pl.DataFrame:
-    """Return rows in order; texts are compared once for each distinct one, not for each row."""
-    keys = rows.select(by)
-    coded = keys.with_columns(
-        column.cast(pl.Enum(column.unique().drop_nulls().sort())).to_physical()
-        for column in keys.select(pl.col(pl.String)).iter_columns()
-    )
-    return rows[coded.select(pl.arg_sort_by(coded.columns, maintain_order=True)).to_series()]
+        hours = [rows[kind.time].dt.truncate("1h")] if timed else []
+        order = [rows[name] for name in kind.order if name in columns]
+        yield ordered(rows, [rows["day"], *hours, *order, rows["source"]])
 
 
 def _windows(new: pl.LazyFrame, time: str) -> Iterator[tuple[datetime | None, datetime | None]]:
