@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Arrays are only stored and copied here; NumPy's algebra would start threads at its import.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("_RJEM_MALLOC_CONF", ALLOCATOR)
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own takes a tenth more
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own holds a tenth more
     if argv is not None:
         return _main(list(argv))
     # Libraries make many objects at their import, which all stay: to look for garbage among them
