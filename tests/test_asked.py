@@ -3,7 +3,7 @@ import tempfile
 from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import active_count
+from threading import Event, active_count
 
 import polars as pl
 import pytest
@@ -228,12 +228,14 @@ def test_several_objects_keep_their_order(tmp_path: Path) -> None:
 
 def test_frames_made_abreast_stop_with_their_reader() -> None:
     """Who reads no further lets the threads end, and what one raises is raised in its turn."""
-    closed = []
+    closed, begun = [], Event()
 
     def part(number: int) -> Generator[pl.DataFrame]:
         try:
             for _ in range(100):
                 yield pl.DataFrame({"a": [number]})
+                if number == 1:
+                    begun.set()
             if number == 1:
                 raise ValueError(number)
         finally:
@@ -242,8 +244,9 @@ def test_frames_made_abreast_stop_with_their_reader() -> None:
     threads = active_count()
     frames = abreast((part(number) for number in range(3)), 2)
     assert next(frames).item() == 0
+    assert begun.wait(60)
     frames.close()
-    assert 0 in closed
+    assert sorted(closed) == [0, 1]
     assert active_count() == threads
     numbers: list[int] = []
     with pytest.raises(ValueError, match="1"):

@@ -18,23 +18,21 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from flowlens.errors import OutputError
-from flowlens.store.place import WHOLE, Store, arrow
+from flowlens.store.arrow import GROUP, reader, schema
+from flowlens.store.place import WHOLE, Store
 from flowlens.store.schema import TABLES, stored
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import CommitProperties, DeltaTable, WriterProperties
 
-__all__ = ["Conflict", "append", "complete", "number", "properties", "reader", "stage", "writing"]
+__all__ = ["Conflict", "append", "complete", "number", "properties", "stage", "writing"]
 
 #: Tables to which a batch adds something besides its base table.
 SIDES = ("coverage", "rejects", "objects")
 
 #: Key of a commit's metadata under which it names the files for the other tables.
 META = "flowlens"
-
-#: Rows of a row group: small enough that the bounds of an address leave most of them out.
-GROUP = 1 << 16
 
 Staged = Mapping[str, tuple[str, int, int]]
 
@@ -165,28 +163,9 @@ def _rows(table: "DeltaTable", parts: Sequence[Path]) -> "pa.RecordBatchReader":
     """Return the rows of Parquet files, one file in memory at a time."""
     import pyarrow as pa
 
-    schemas = [pl.read_parquet_schema(part) for part in parts]
-    columns = {name: dtype for schema in schemas for name, dtype in schema.items()}
-    schema = arrow(columns) if columns else pa.schema(table.schema().to_arrow())
-    return reader((pl.read_parquet(part) for part in parts), schema)
-
-
-def reader(frames: Iterable[pl.DataFrame], schema: "pa.Schema") -> "pa.RecordBatchReader":
-    """Return the rows of frames as Arrow's, some thousand of them at a time.
-
-    Args:
-        frames: with the columns of the schema, in types that can be cast to its.
-        schema: as `flowlens.store.place.arrow` returns it.
-    """
-    import pyarrow as pa
-
-    def batches() -> Iterator["pa.RecordBatch"]:
-        for frame in frames:
-            for rows in frame.iter_slices(GROUP):
-                table = rows.to_arrow(compat_level=pl.CompatLevel.oldest())
-                yield from table.cast(schema).to_batches()
-
-    return pa.RecordBatchReader.from_batches(schema, batches())
+    columns = {name: of for part in parts for name, of in pl.read_parquet_schema(part).items()}
+    wanted = schema(columns) if columns else pa.schema(table.schema().to_arrow())
+    return reader((pl.read_parquet(part) for part in parts), wanted)
 
 
 def complete(store: Store, base: "DeltaTable", app: str) -> None:

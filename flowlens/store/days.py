@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from flowlens.conversations import conversations
-from flowlens.store.commit import Conflict, conflicts, number, properties, reader, writing
+from flowlens.store.arrow import reader, schema
+from flowlens.store.commit import Conflict, conflicts, number, properties, writing
 from flowlens.store.order import ordered
-from flowlens.store.place import Store, arrow
+from flowlens.store.place import Store
 from flowlens.store.scan import shaped
 from flowlens.store.schema import NOWHEN, TABLES, believable, stored
 
@@ -113,7 +114,7 @@ def write(store: Store, day: date, wanted: int, talk: pl.DataFrame) -> None:
             with conflicts(table, store.root):
                 write_deltalake(
                     table,
-                    reader([ordered(kept, map(kept.get_column, (*order, *REST)))], arrow(columns)),
+                    reader([ordered(kept, map(kept.get_column, (*order, *REST)))], schema(columns)),
                     mode="overwrite",
                     predicate=f"day = '{day:%Y-%m-%d}'",
                     writer_properties=writing(),

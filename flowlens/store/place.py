@@ -1,7 +1,7 @@
 """Where a store is, and its tables as Delta sees them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +11,15 @@ import polars as pl
 
 from flowlens.errors import InputError, OutputError
 from flowlens.sources import Aws
+from flowlens.store.arrow import schema
 from flowlens.store.files import scan
-from flowlens.store.schema import TABLES, kept
+from flowlens.store.schema import TABLES
 
 if TYPE_CHECKING:
     import boto3
-    import pyarrow as pa
     from deltalake import DeltaTable
 
-__all__ = ["WHOLE", "Held", "Store", "arrow", "remote"]
+__all__ = ["WHOLE", "Held", "Store", "remote"]
 
 #: Commits after which Delta sums its log up; each one since then is a request to whoever opens.
 LOG = {"delta.checkpointInterval": "10"}
@@ -125,10 +125,10 @@ class Store:
         try:
             if not remote(uri):
                 Path(uri).mkdir(parents=True, exist_ok=True)
-            schema = Schema.from_arrow(arrow(columns))
+            kept = Schema.from_arrow(schema(columns))
             DeltaTable.create(
                 uri,
-                schema,
+                kept,
                 mode="ignore",
                 partition_by=partitions,
                 configuration=LOG,
@@ -169,12 +169,6 @@ class Held(Store):
             with self._readable(table):
                 self.tables[table].update_incremental()
         return self.tables[table]
-
-
-def arrow(columns: Mapping[str, pl.DataType]) -> "pa.Schema":
-    """Return the Arrow schema in which columns are kept."""
-    frame = pl.DataFrame(schema={name: kept(dtype) for name, dtype in columns.items()})
-    return frame.to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 
 
 def remote(uri: str) -> bool:
