@@ -101,13 +101,14 @@ class Store:
         Raises:
             OutputError: The place cannot be written, or no longer has all that was kept there.
         """
-        begun, absent = False, []
+        there, absent = [], []
         for name in TABLES:
             try:
-                begun |= self.open(name).version() > 0
+                there.append(self.open(name))
             except InputError:  # not there, or not to be reached
                 absent.append(name)
-        lost = [name for name in absent if name not in MADE] if begun else []
+        lost = [name for name in absent if name not in MADE]
+        lost = lost if lost and any(map(_begun, there)) else []
         # Another process may have made and filled what was not there a moment ago.
         lost = [name for name in lost if not _there(self.uri(name), self.options())]
         if lost:
@@ -174,6 +175,14 @@ class Held(Store):
 def remote(uri: str) -> bool:
     """Say whether a place is in S3."""
     return uri.startswith("s3://")
+
+
+def _begun(table: "DeltaTable") -> bool:
+    """Say whether anything was committed after a table was made.
+
+    Its version does not tell: two processes that make a table at once may both commit that.
+    """
+    return all(commit.get("operation") != "CREATE TABLE" for commit in table.history(1))
 
 
 def _there(uri: str, options: dict[str, str]) -> bool:

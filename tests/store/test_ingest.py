@@ -243,6 +243,17 @@ def test_what_a_store_lost_is_never_taken_for_nothing(
         records(store)
 
 
+def test_a_store_that_others_are_making_is_no_loss(store: Store, logs: Path) -> None:
+    """A table that two made at the same time, each with a commit, has not been written to."""
+    store.create()
+    log = Path(store.root) / "records" / "_delta_log"
+    shutil.copy(log / f"{0:020}.json", log / f"{1:020}.json")
+    assert store.open("records").version() == 1
+    shutil.rmtree(Path(store.root) / "coverage")
+    assert ingest(logs, store).objects == 12
+    assert ingest(logs, store).there == 12
+
+
 def test_what_is_made_of_the_records_is_made_again(store: Store, logs: Path) -> None:
     """Without the tables of conversations a store says so, and the next run makes them."""
     ingest(logs, store)
