@@ -52,7 +52,7 @@ def build(folder: Path, conversations: int) -> None:
     for number in range(DAYS):
         day = FIRST + timedelta(days=number)
         _ingested(store, day)
-        write(store, day, number + 1, talk(network, number).with_columns(day=pl.lit(day)))
+        write(store, day, number + 1, [talk(network, number).with_columns(day=pl.lit(day))])
 
 
 def talk(network: Network, number: int) -> pl.DataFrame:

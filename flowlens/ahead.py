@@ -15,6 +15,7 @@ import polars as pl
 __all__ = ["abreast", "ahead", "mapped"]
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 
 def ahead(frames: Generator[pl.DataFrame], room: int = 2) -> Generator[pl.DataFrame]:
@@ -75,13 +76,11 @@ def abreast(
             thread.join()
 
 
-def mapped(
-    call: Callable[[Item], pl.DataFrame], items: Iterable[Item], workers: int
-) -> Iterator[pl.DataFrame]:
+def mapped(call: Callable[[Item], Made], items: Iterable[Item], workers: int) -> Iterator[Made]:
     """Yield what is made of each item, in order, while the next ones are made already.
 
     Args:
-        call: Makes a frame; the same threads call it again and again.
+        call: Makes it; the same threads call it again and again.
         items: What of.
         workers: Threads.
 
@@ -90,7 +89,7 @@ def mapped(
     [0, 1, 2]
     """
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[pl.DataFrame]] = deque()
+        waiting: deque[Future[Made]] = deque()
         for item in items:
             waiting.append(pool.submit(call, item))
             if len(waiting) > workers:

@@ -29,7 +29,7 @@ from polars.io.plugins import register_io_source
 
 from flowlens.conversations.codes import NOTHING, code
 from flowlens.conversations.counting import counted, named, spans, with_action
-from flowlens.conversations.flows import fields, flows
+from flowlens.conversations.flows import LATER, fields, flows
 from flowlens.conversations.legs import boxes, linked
 from flowlens.conversations.roles import roles
 from flowlens.conversations.views import merged, placed, views
@@ -47,6 +47,9 @@ __all__ = ["Engine", "conversations"]
 
 #: Reads a scan into views somewhere else, as `packed.seen` does here.
 Engine = Callable[[Scan, pl.Categorical, frozenset[str], "Views"], None]
+
+#: Records that are no scan go together so many at a time, and are counted as frames up to `MANY`.
+CHUNK, MANY = 1 << 17, 1 << 19
 
 #: Fields without which a column of the result cannot be known.
 NEEDED = {
@@ -123,6 +126,8 @@ def _conversations(
     gone = [name for name, field in NEEDED.items() if field not in columns]
     blank = [pl.lit(None, CONVERSATIONS[name]).alias(name) for name in gone]
     frames = _packed(records, words, columns, known, engine)
+    if frames is None:
+        frames = _poured(records, words, columns, known)
     for frame in [_framed(records, words, columns, known)] if frames is None else frames:
         yield frame.with_columns(blank)
     del kept
@@ -139,14 +144,44 @@ def _packed(
     scan = scanned(records)
     if scan is None or "merged" in columns or (scan.strict and engine is None):
         return None
-    from flowlens.conversations.packed import TooFar, told, worthwhile
+    from flowlens.conversations.packed import TooFar, seen, told, worthwhile
 
     with suppress(ImportError, TooFar):
         if engine is not None or worthwhile(scan.size):
-            frames = told(scan, words, columns, known, engine)
-            first = next(frames, None)  # all is read by then
-            return iter(()) if first is None else chain([first], frames)
+            return _begun(
+                told(partial(engine or seen, scan, words, columns), words, columns, known)
+            )
     return None
+
+
+def _poured(
+    records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str], known: "Hints | None"
+) -> Iterator[pl.DataFrame] | None:
+    """Return the table of records that are no scan in pieces, None where frames are the way."""
+    if scanned(records) is not None or "merged" in columns:
+        return None
+    from flowlens_parsers.slots import SLOTS
+
+    needed = records.select(sorted({*SLOTS, *LATER, "flow_log"} & columns))
+    frames = needed.collect_batches(chunk_size=CHUNK, maintain_order=False)
+    some = pl.DataFrame(schema=needed.collect_schema())
+    while some.height < MANY and (frame := next(frames, None)) is not None:
+        some.extend(frame)
+    if some.height < MANY:
+        return iter([_framed(some.lazy(), words, columns, known)])
+    from flowlens.conversations.packed import TooFar, poured, told, worthwhile
+
+    with suppress(ImportError, TooFar):
+        if worthwhile(None):
+            every = chain(some.iter_slices(CHUNK), frames)
+            return _begun(told(partial(poured, every, words, columns), words, columns, known))
+    return None
+
+
+def _begun(frames: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Return frames of which the first is made; all is read by then."""
+    first = next(frames, None)
+    return iter(()) if first is None else chain([first], frames)
 
 
 def _framed(

@@ -13,7 +13,7 @@ import polars as pl
 from flowlens.conversations.codes import END, HOUR, WORD, code
 from flowlens.errors import UsageError
 
-__all__ = ["IDENTIFYING", "blanks", "coded", "fields", "flows", "once", "versioned"]
+__all__ = ["IDENTIFYING", "LATER", "blanks", "coded", "fields", "flows", "once", "versioned"]
 
 SYN, SYN_ACK = 2, 16  # VPC records have bit 16 only together with SYN (user guide, tcp-flags)
 MIDDLE = ("nat_gateway", "regional_nat_gateway", "transit_gateway", "network_load_balancer")

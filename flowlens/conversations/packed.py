@@ -5,14 +5,15 @@ frames; a `Shelf` keeps and merges them, in bounded memory, into views that lie 
 """
 
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from flowlens.ahead import mapped
 from flowlens.conversations.codes import END, NOTHING, WORD
 from flowlens.conversations.flows import coded, versioned
 from flowlens.conversations.oriented import oriented
@@ -26,10 +27,7 @@ from flowlens_parsers.machine import ready
 from flowlens_parsers.packing import Packer
 from flowlens_parsers.tokens import Words
 
-if TYPE_CHECKING:
-    from flowlens.conversations import Engine
-
-__all__ = ["TooFar", "integers", "second", "seen", "told", "worthwhile"]
+__all__ = ["TooFar", "integers", "poured", "second", "seen", "told", "worthwhile"]
 
 PART = 3 << 18  # bytes of compressed text that make rows of one part, about
 MOST = 11  # parts are 2 ** this at most: each is fetched from every block of rows
@@ -58,27 +56,25 @@ class TooFar(Exception):
 
 
 def told(
-    scan: Scan,
+    read: Callable[[Views], None],
     words: pl.Categorical,
     columns: frozenset[str],
     known: Hints | None,
-    engine: "Engine | None",
 ) -> Iterator[pl.DataFrame]:
-    """Yield the conversations of a scan in order, in pieces.
+    """Yield conversations in order, in pieces.
 
     Args:
-        scan: what to read.
+        read: reads records into views, as `seen` and `poured` do.
         words: the dictionary of the codes.
         columns: fields of the records, over all formats.
         known: what the inventory tells, as `parts.counted` takes it.
-        engine: what reads, if not `seen`.
 
     Raises:
         TooFar: a time is after 2105.
     """
     with Spool(MEMORY) as spool, Spool(MEMORY) as spare:
         views = Views(spool, spare)
-        (engine or seen)(scan, words, columns, views)
+        read(views)
         yield from counted(views, words, columns, known)
 
 
@@ -124,6 +120,29 @@ def seen(
         return kept + batch.records.height
 
     scan.pack(take, lambda: Packer(code), min(len(scan.objects), os.cpu_count() or 1))
+    oriented(shelf, views.spare, words, views.add)
+
+
+def poured(
+    frames: Iterable[pl.DataFrame], words: pl.Categorical, columns: frozenset[str], views: Views
+) -> None:
+    """Put frames of records into views; a few of them are in memory at a time.
+
+    Args:
+        frames: records.
+        words: the dictionary of the codes.
+        columns: their fields.
+        views: where they go, part by part.
+
+    Raises:
+        TooFar: a time is after 2105.
+    """
+    shelf = Shelf(bits=_bits(None), spool=views.spool, columns=columns)
+
+    def put(frame: pl.DataFrame) -> int:
+        return shelf.put(integers(coded(frame.lazy(), words, columns)))
+
+    deque(mapped(put, frames, os.cpu_count() or 1), maxlen=0)
     oriented(shelf, views.spare, words, views.add)
 
 

@@ -1,7 +1,10 @@
 """Records to conversations, day by day, each day in one commit."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -9,7 +12,7 @@ import polars as pl
 from flowlens.conversations import conversations
 from flowlens.store.arrow import reader, schema
 from flowlens.store.commit import Conflict, conflicts, number, properties, writing
-from flowlens.store.order import ordered
+from flowlens.store.order import inorder, laid
 from flowlens.store.place import Store
 from flowlens.store.scan import shaped
 from flowlens.store.schema import NOWHEN, TABLES, believable, stored
@@ -74,8 +77,8 @@ def rebuild(store: Store, tell: Callable[[date], None] = lambda _: None) -> list
             made.append(day)
 
 
-def _day(store: Store, records: "DeltaTable", day: date) -> pl.DataFrame:
-    """Return the conversations of a day.
+def _day(store: Store, records: "DeltaTable", day: date) -> Iterator[pl.DataFrame]:
+    """Return the conversations of a day in pieces.
 
     A connection that crosses midnight may have shown who opened it on the day before, so the
     records of its 5-tuple from that day help to find the roles; they are not counted.
@@ -94,31 +97,37 @@ def _day(store: Store, records: "DeltaTable", day: date) -> pl.DataFrame:
         )  # fmt: skip
         rows.append(before.join(pl.concat([there, back]).unique(), on=TUPLE, how="semi"))
     talk = conversations(pl.concat(rows).drop("day"))
-    return talk.with_columns(believable("hour")).filter(pl.col("day") == day).collect()
+    return talk.with_columns(believable("hour")).filter(pl.col("day") == day).collect_batches()
 
 
 HOUR = pl.duration(hours=1)
 
 
-def write(store: Store, day: date, wanted: int, talk: pl.DataFrame) -> None:
+def write(store: Store, day: date, wanted: int, talk: Iterable[pl.DataFrame]) -> None:
     """Put the conversations of a day in the place of those before, in both orders."""
+    columns = TABLES["conversations"][0]
+    frames = (stored(some.lazy(), columns).select(*columns).collect() for some in talk)
+    with TemporaryDirectory(prefix="flowlens-") as folder:
+        parts = laid(frames, Path(folder))
+        for name, order in ORDERS.items():
+            rows = inorder(parts, (*order, *REST), Path(folder) / name)
+            with suppress(Conflict):  # whatever won, the caller looks again
+                _replace(store, name, day, wanted, rows)
+
+
+def _replace(store: Store, name: str, day: date, wanted: int, rows: Iterable[pl.DataFrame]) -> None:
+    """Put rows in the place of a day's, unless somebody did."""
     from deltalake import write_deltalake
 
-    columns = TABLES["conversations"][0]
-    kept = stored(talk.lazy(), columns).select(*columns).collect()
-    for name, order in ORDERS.items():
-        table = store.open(name)
-        if number(table, mark(day)) >= wanted:
-            continue
-        try:
-            with conflicts(table, store.root):
-                write_deltalake(
-                    table,
-                    reader([ordered(kept, map(kept.get_column, (*order, *REST)))], schema(columns)),
-                    mode="overwrite",
-                    predicate=f"day = '{day:%Y-%m-%d}'",
-                    writer_properties=writing(),
-                    commit_properties=properties({mark(day): wanted}),
-                )
-        except Conflict:
-            continue  # whatever won, the caller looks again
+    table = store.open(name)
+    if number(table, mark(day)) >= wanted:
+        return
+    with conflicts(table, store.root):
+        write_deltalake(
+            table,
+            reader(rows, schema(TABLES[name][0])),
+            mode="overwrite",
+            predicate=f"day = '{day:%Y-%m-%d}'",
+            writer_properties=writing(),
+            commit_properties=properties({mark(day): wanted}),
+        )

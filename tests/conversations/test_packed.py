@@ -1,6 +1,7 @@
 import gzip
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def test_packed_records_give_what_the_plain_path_gives(
     as_columns: bool,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Straight from the bytes or through frames: one table and one account of the lines."""
+    """Straight from the bytes, through frames or poured from them: one table and one account."""
     folder = tmp_path_factory.mktemp("logs")
     for number, text in enumerate(texts):
         name = f"fl-0000000{number}.log.gz" if number else "a.log.gz"
@@ -104,15 +105,17 @@ def test_packed_records_give_what_the_plain_path_gives(
             rows.write_parquet(folder / f"{number}.log.parquet")
     end = None if until is None else datetime.fromtimestamp(START + until, UTC)
     tables, counts = [], []
-    for pack in (True, False):
+    for pack, pour in ((True, False), (False, False), (True, True)):
         ledger = Ledger()
         records = scan_records(folder, until=end, ledger=ledger)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(packed, "worthwhile", lambda _, pack=pack: pack)
-            tables.append(conversations(records).collect())
+            patch.setattr(import_module("flowlens.conversations"), "MANY", 1)
+            tables.append(conversations(records.collect().lazy() if pour else records).collect())
         counts.append(ledger.counts())
-    assert_frame_equal(*tables)
-    assert counts[0] == counts[1]
+    for way in (1, 2):
+        assert_frame_equal(tables[0], tables[way])
+        assert counts[0] == counts[way]
 
 
 LINES = "".join(
