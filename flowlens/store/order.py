@@ -16,24 +16,51 @@ STEP = 1_000
 def ordered(rows: pl.DataFrame, by: Iterable[pl.Series]) -> pl.DataFrame:
     """Return rows in order; equal ones stay in theirs, and nothing comes first.
 
-    A text is compared with others once, not in each of its rows: sorting takes half the time.
+    A text is compared with others once, not in each of its rows, and several values at once:
+    sorting takes a third of the time.
 
     Args:
         rows: any.
-        by: a value for each row, the most important first: texts, numbers or times.
+        by: a value for each row, the most important first: texts, whole numbers or times.
 
     >>> some = pl.DataFrame({"a": ["b", None, "a"], "n": [1, 2, 3]})
     >>> ordered(some, [some["a"]])["n"].to_list()
     [2, 3, 1]
     """
-    keys = pl.DataFrame([_placed(column).alias(f"{at}") for at, column in enumerate(by)])
-    return rows[keys.select(pl.arg_sort_by(keys.columns, maintain_order=True)).to_series()]
+    keys = pl.DataFrame([key.alias(f"{at}") for at, key in enumerate(_joined(by))])
+    if keys.is_empty():
+        return rows
+    turn = keys.select(pl.arg_sort_by(keys.columns, maintain_order=True)).to_series()
+    return rows.rechunk()[turn]
+
+
+def _joined(columns: Iterable[pl.Series]) -> list[pl.Series]:
+    """Return columns with the same order, fewer: small values share an integer of 64 bits."""
+    found: list[pl.Series] = []
+    room = 0
+    for column in map(_placed, columns):
+        low, high = column.min(), column.max()
+        if not isinstance(low, int) or not isinstance(high, int):
+            continue  # nothing but null
+        bits = (high - low + 1).bit_length()
+        if bits >= 63:  # what a signed integer holds
+            found.append(column)
+            room = 0
+            continue
+        small = (column.cast(pl.Int64) - low + 1).fill_null(0).cast(pl.UInt64)
+        if bits > room:
+            found.append(small)
+            room = 64
+        else:
+            found[-1] = found[-1] * 2**bits + small
+        room -= bits
+    return found
 
 
 def _placed(column: pl.Series) -> pl.Series:
-    """Return for each text its place among all of them; other values as they are."""
+    """Return for each text its place among all of them; what stands for other values."""
     if column.dtype != pl.String:
-        return column
+        return column.to_physical()
     return column.cast(pl.Enum(column.unique().drop_nulls().sort())).to_physical()
 
 

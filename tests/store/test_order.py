@@ -10,7 +10,7 @@ from flowlens.store.order import inorder, laid, ordered
 from tests.examples import examples
 
 TEXT = st.one_of(st.none(), st.sampled_from(["", "10.0.0.10", "10.0.0.9", "é", "z"]))
-NUMBER = st.one_of(st.none(), st.integers(-2, 2))
+NUMBER = st.one_of(st.none(), st.integers(-2, 2), st.sampled_from([-(2**63), 2**62, 2**63 - 1]))
 
 
 @settings(max_examples=examples(50), deadline=None)
