@@ -13,6 +13,7 @@ from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 __all__ = ["KERNELS", "SEARCH", "Kernel", "ensure", "load", "ready"]
@@ -51,7 +52,6 @@ def ensure() -> None:
         load(module)
 
 
-@cache
 def load(module: str) -> Mapping[str, Kernel]:
     """Return the compiled functions of a module by name, compiling them if they are not on disk.
 
@@ -61,6 +61,15 @@ def load(module: str) -> Mapping[str, Kernel]:
     Raises:
         ImportError: LLVM's loader, or the compiler where it is needed, is not installed.
     """
+    with _LOADING:  # threads that begin together would each load it
+        return _loaded(module)
+
+
+_LOADING = Lock()
+
+
+@cache
+def _loaded(module: str) -> Mapping[str, Kernel]:
     path = _place(module)
     if path is not None and path.is_file():
         return _linked(path.read_bytes())
@@ -71,28 +80,30 @@ def load(module: str) -> Mapping[str, Kernel]:
 
 
 def _place(module: str) -> Path | None:
-    """Return where a module's code is kept; None where the loader is missing.
-
-    The name tells apart sources, versions of LLVM and processors, whose code differs.
-    """
+    """Return where a module's code is kept; None where the loader is missing."""
     try:
-        import llvmlite
-        from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
+        mark = _mark(module.rpartition(".")[0])
     except ImportError:
         return None
-    parts = (llvmlite.__version__, get_host_cpu_name(), get_host_cpu_features().flatten())
-    mark = sha256("\n".join(parts).encode() + _sources(module)).hexdigest()[:16]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "flowlens" / f"{module}-{mark}.o"
 
 
-def _sources(module: str) -> bytes:
-    """Return the text of a module and of those beside it, whose functions it may take in."""
-    spec = find_spec(module)
-    if spec is None or spec.origin is None:
-        return b""
-    room = Path(spec.origin).parent
-    return b"".join(path.read_bytes() for path in sorted(room.glob("*kernel.py")))
+@cache
+def _mark(package: str) -> str:
+    """Return what tells apart sources, versions of LLVM and processors, whose code differs.
+
+    A kernel may take in functions of those beside it.
+    """
+    import llvmlite
+    from llvmlite.binding import get_host_cpu_features, get_host_cpu_name
+
+    parts = (llvmlite.__version__, get_host_cpu_name(), get_host_cpu_features().flatten())
+    spec = find_spec(package)
+    rooms = [] if spec is None else spec.submodule_search_locations or []
+    paths = (path for room in rooms for path in sorted(Path(room).glob("*kernel.py")))
+    texts = b"".join(path.read_bytes() for path in paths)
+    return sha256("\n".join(parts).encode() + texts).hexdigest()[:16]
 
 
 def _keep(path: Path, code: bytes) -> None:
