@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BLOCK", "Bundle"]
 
-#: Bytes of text that are packed at once.
-BLOCK = 1 << 19
+#: Bytes of text that are packed at once; with half as many the calls of Python cost a twentieth.
+BLOCK = 1 << 20
 
 #: Rows that are handed on at once, about.
 ROWS = 1 << 16

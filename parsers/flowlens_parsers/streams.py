@@ -14,7 +14,7 @@ LIMIT = 1 << 20
 
 _NEWLINE = ord("\n")
 _DEPTH = 3  # compression inside compression: deeper is no log but a trap
-_FIRST = 1 << 20  # bytes of the first block: clearing more would cost small objects much
+_FIRST = 1 << 19  # bytes of the first block: clearing more would cost small objects much
 
 
 #: Whole lines, which may lie in memory that is used again.
