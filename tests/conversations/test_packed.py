@@ -111,6 +111,7 @@ def test_packed_records_give_what_the_plain_path_gives(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(packed, "worthwhile", lambda _, pack=pack: pack)
             patch.setattr(import_module("flowlens.conversations"), "MANY", 1)
+            patch.setattr(packed, "MOST", 4)
             tables.append(conversations(records.collect().lazy() if pour else records).collect())
         counts.append(ledger.counts())
     for way in (1, 2):
