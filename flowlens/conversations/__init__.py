@@ -125,8 +125,10 @@ def _conversations(
     kept = pl.Series(dtype=words)  # a dictionary lives as long as a series of it does
     gone = [name for name, field in NEEDED.items() if field not in columns]
     blank = [pl.lit(None, CONVERSATIONS[name]).alias(name) for name in gone]
-    frames = _packed(records, words, columns, known, engine)
-    if frames is None:
+    scan, frames = scanned(records), None
+    if "merged" not in columns and scan is not None:
+        frames = _packed(scan, words, columns, known, engine)
+    elif "merged" not in columns:
         frames = _poured(records, words, columns, known)
     for frame in [_framed(records, words, columns, known)] if frames is None else frames:
         yield frame.with_columns(blank)
@@ -134,15 +136,14 @@ def _conversations(
 
 
 def _packed(
-    records: pl.LazyFrame,
+    scan: Scan,
     words: pl.Categorical,
     columns: frozenset[str],
     known: "Hints | None",
     engine: Engine | None,
 ) -> Iterator[pl.DataFrame] | None:
-    """Return the table in pieces, None where frames are the way to it."""
-    scan = scanned(records)
-    if scan is None or "merged" in columns or (scan.strict and engine is None):
+    """Return the table of a scan in pieces, None where frames are the way to it."""
+    if scan.strict and engine is None:
         return None
     from flowlens.conversations.packed import TooFar, seen, told, worthwhile
 
@@ -157,9 +158,7 @@ def _packed(
 def _poured(
     records: pl.LazyFrame, words: pl.Categorical, columns: frozenset[str], known: "Hints | None"
 ) -> Iterator[pl.DataFrame] | None:
-    """Return the table of records that are no scan in pieces, None where frames are the way."""
-    if scanned(records) is not None or "merged" in columns:
-        return None
+    """Return the table of other records in pieces, None where frames are the way to it."""
     from flowlens_parsers.slots import SLOTS
 
     needed = records.select(sorted({*SLOTS, *LATER, "flow_log"} & columns))

@@ -9,13 +9,10 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from flowlens.store.order import ordered
+from flowlens.store.order import ROWS, ordered
 from flowlens.store.schema import NOWHEN
 
 __all__ = ["Kind", "fresh"]
-
-#: Rows that are compared and sorted at once, about.
-ROWS = 1_000_000
 
 #: What says where a row stood, and not what it says.
 PLACE = ("source", "line", "day")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
-__all__ = ["inorder", "laid", "ordered"]
+__all__ = ["ROWS", "inorder", "laid", "ordered"]
 
 #: Rows that lie in memory at once, about.
 ROWS = 1_000_000
@@ -40,13 +40,13 @@ def _joined(columns: Iterable[pl.Series]) -> list[pl.Series]:
     room = 0
     for column in map(_placed, columns):
         low, high = column.min(), column.max()
-        if not isinstance(low, int) or not isinstance(high, int):
+        if low is None:
             continue  # nothing but null
-        bits = (high - low + 1).bit_length()
-        if bits >= 63:  # what a signed integer holds
+        if not isinstance(low, int) or not isinstance(high, int) or high - low >= 2**62 - 1:
             found.append(column)
             room = 0
             continue
+        bits = (high - low + 1).bit_length()
         small = (column.cast(pl.Int64) - low + 1).fill_null(0).cast(pl.UInt64)
         if bits > room:
             found.append(small)

@@ -108,12 +108,12 @@ class Store:
             except InputError:  # not there, or not to be reached
                 absent.append(name)
         lost = [name for name in absent if name not in MADE]
-        lost = lost if lost and any(map(_begun, there)) else []
-        # Another process may have made and filled what was not there a moment ago.
-        lost = [name for name in lost if not _there(self.uri(name), self.options())]
-        if lost:
-            msg = f"{self.root}: no table {lost[0]!r} here any more; {WHOLE}"
-            raise OutputError(msg)
+        if lost and any(map(_begun, there)):
+            # Another process may have made and filled what was not there a moment ago.
+            gone = [name for name in lost if not _there(self.uri(name), self.options())]
+            if gone:
+                msg = f"{self.root}: no table {gone[0]!r} here any more; {WHOLE}"
+                raise OutputError(msg)
         for name in absent:
             self._make(name)
 
